@@ -1,0 +1,109 @@
+"""The console's own processes: web, worker and beat, restarted where they die."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedded.processes import Child, spawn, stop, wait_until
+from embedded.profile import ROOT, Profile
+
+_LONGEST_PAUSE_SECONDS = 30
+_STEADY_SECONDS = 60
+
+
+@dataclass
+class _Restart:
+    pause: float = 1
+    due: float | None = None
+
+
+@dataclass
+class Console:
+    """Web on 127.0.0.1:`port`, one Celery worker, one beat; all with `environment`."""
+
+    profile: Profile
+    environment: Mapping[str, str]
+    port: int
+    children: dict[str, Child] = field(default_factory=dict, init=False)
+    _restarts: dict[str, _Restart] = field(default_factory=dict, init=False)
+
+    def launch(self) -> None:
+        """Start web and worker without waiting for them."""
+        self._spawn("web")
+        self._spawn("worker")
+
+    def wait_until_live(self, stopping: Callable[[], None]) -> None:
+        """Wait until web answers, then start beat. `stopping` is called often and may raise.
+
+        Raises EmbeddedError where web does not come up.
+        """
+        wait_until(self.is_live, self.children["web"], stopping=stopping)
+        # Last, because it would only take the processor from the other two while they start.
+        self._spawn("beat")
+
+    def is_live(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        try:
+            connection.request("GET", "/health/live")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    def watch(self, say: Callable[[str], None]) -> None:
+        """Start again what has died, each time after a longer pause, and `say` so."""
+        now = time.monotonic()
+        for name, child in list(self.children.items()):
+            restart = self._restarts.setdefault(name, _Restart())
+            if child.is_alive:
+                if now - child.started > _STEADY_SECONDS:
+                    restart.pause = 1
+            elif restart.due is None:
+                say(f"{name} stopped {child.describe_end()}; starting it again in {restart.pause:.0f} s.")
+                restart.due = now + restart.pause
+                restart.pause = min(restart.pause * 2, _LONGEST_PAUSE_SECONDS)
+            elif now >= restart.due:
+                restart.due = None
+                stop([child], seconds=lambda: 0)
+                self._spawn(name)
+
+    def stop(self, *, seconds: Callable[[], float]) -> None:
+        stop(list(self.children.values()), seconds=seconds)
+        self.children.clear()
+
+    def _spawn(self, name: str) -> None:
+        log = self.profile.logs / f"{name}.log"
+        self.children[name] = spawn(name, self._commands()[name], log=log, env=self.environment, cwd=ROOT)
+
+    def _commands(self) -> dict[str, list[str | Path]]:
+        python: list[str | Path] = [sys.executable, "-m"]
+        celery = [*python, "celery", "-A", "dagy_console"]
+        schedule = self.profile.directory / "beat-schedule"
+        return {
+            "web": [*python, "gunicorn", "dagy_console.wsgi:application", *self._gunicorn_options()],
+            "worker": [*celery, "worker", "--pool", "threads", "--concurrency", "4", "-l", "info", *_QUICK_WORKER],
+            "beat": [*celery, "beat", "-l", "info", "--schedule", schedule, "--pidfile="],
+        }
+
+    def _gunicorn_options(self) -> list[str]:
+        options = {
+            "bind": f"127.0.0.1:{self.port}",
+            "worker-class": "gthread",
+            "workers": "1",
+            "threads": "8",
+            "timeout": "60",
+            "graceful-timeout": "4",
+            "access-logfile": "-",
+        }
+        # Its control socket would lie in the home directory, which may not be there.
+        return [f"--{name}={value}" for name, value in options.items()] + ["--no-control-socket"]
+
+
+# One worker alone has nobody to greet.
+_QUICK_WORKER = ("--without-gossip", "--without-mingle")

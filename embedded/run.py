@@ -1,0 +1,162 @@
+"""`python -m embedded run`: the console with all it needs, from one command, until Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedded.console import Console
+from embedded.errors import EmbeddedError
+from embedded.files import read_json, try_lock, write_json
+from embedded.postgres import data_directory
+from embedded.preparation import DEMO_PEOPLE, Preparation, demo_passwords
+from embedded.processes import adopt_orphans, end_orphans
+from embedded.profile import Profile
+from embedded.signals import Stopped, StopSignals
+from embedded.stack import Stack
+
+PREFERRED_WEB_PORT = 8000
+_CONSOLE_SECONDS = 6
+_SERVERS_SECONDS = 4
+
+
+def run(profile: Profile) -> int:
+    """Serve until a signal; exit code 0 then. Raises EmbeddedError for all that keeps it from serving."""
+    signals = StopSignals()
+    profile.prepare()
+    lock = try_lock(profile.directory / "lock")
+    if lock is None:
+        raise EmbeddedError(_already_running(profile))
+    adopt_orphans()
+    stack = Stack(profile, extra_ports={"web": "the web server"}, preferred_ports={"web": PREFERRED_WEB_PORT})
+    running = _Running(profile, stack, signals)
+    try:
+        running.start()
+        running.keep()
+    except Stopped:
+        pass
+    finally:
+        running.stop()
+        end_orphans()
+        os.close(lock)
+    return 0
+
+
+@dataclass
+class _Running:
+    profile: Profile
+    stack: Stack
+    signals: StopSignals
+    console: Console | None = None
+
+    def start(self) -> None:
+        began = time.monotonic()
+        _say("Starting PostgreSQL, Redis and the S3 server …")
+        _description(self.profile).unlink(missing_ok=True)
+        self.stack.launch()
+        self.stack.wait_for_databases(self.signals.check)
+        environment = self._environment()
+        preparation = Preparation(self.profile, environment, own_database="postgres" in self.stack.own)
+        if self.stack.has_new_database:
+            preparation.forget()
+        preparation.run(preparation.before_s3(), self.signals.check)
+        if preparation.missing(preparation.after_s3()):
+            _say("Making the demo's organizations, people and traces …")
+            self.stack.wait_for_s3(self.signals.check)
+            preparation.run(preparation.after_s3(), self.signals.check)
+        self.console = Console(self.profile, environment, self.stack.ports["web"])
+        self.console.launch()
+        self.stack.wait_for_s3(self.signals.check)
+        self.console.wait_until_live(self.signals.check)
+        self.stack.announce()
+        write_json(_description(self.profile), self._describe(environment))
+        self._greet(time.monotonic() - began)
+
+    def keep(self) -> None:
+        """Watch until a signal. Raises EmbeddedError where a database server dies, Stopped at a signal."""
+        while True:
+            self.signals.check()
+            if dead := self.stack.dead():
+                raise EmbeddedError(f"{dead.name} stopped {dead.describe_end()}. All else was stopped; start again.")
+            if self.console:
+                self.console.watch(_say)
+            time.sleep(0.2)
+
+    def stop(self) -> None:
+        _description(self.profile).unlink(missing_ok=True)
+        if self.signals.asked:
+            _say("Stopping …")
+        if self.console:
+            self.console.stop(seconds=lambda: self.signals.patience(_CONSOLE_SECONDS))
+        self.stack.stop(seconds=lambda: self.signals.patience(_SERVERS_SECONDS))
+        if self.signals.asked:
+            _say(f"Stopped. The data is kept in {self.profile.directory}.")
+
+    def _environment(self) -> dict[str, str]:
+        url = self._url()
+        kept = self.profile.secrets()
+        environment = self.stack.environment() | {
+            "DAGY_BASE_URL": url,
+            "DAGY_DEMO": "1",
+            "DAGY_DEMO_PASSWORDS": json.dumps(demo_passwords(self.profile)),
+            "DAGY_STATIC_ROOT": str(self.profile.directory / "staticfiles"),
+            "DAGY_SPOOL_DIR": str(self.profile.directory / "spool"),
+            "DJANGO_SETTINGS_MODULE": "dagy_console.settings",
+            "PYTHONUNBUFFERED": "1",
+        }
+        environment.setdefault("DAGY_SECRET_KEY", kept["django_secret_key"])
+        environment.setdefault("DAGY_LOG_FORMAT", "console")
+        environment.pop("DAGY_DEBUG", None)
+        return environment | self.stack.marker()
+
+    def _url(self) -> str:
+        return f"http://127.0.0.1:{self.stack.ports['web']}"
+
+    def _describe(self, environment: Mapping[str, str]) -> dict[str, object]:
+        passwords = demo_passwords(self.profile)
+        users = {name: {"email": email, "password": passwords[name]} for name, email in DEMO_PEOPLE.items()}
+        region = environment["AWS_DEFAULT_REGION"]
+        s3 = {
+            "endpoint_url": environment.get("AWS_ENDPOINT_URL_S3") or f"https://s3.{region}.amazonaws.com",
+            "access_key_id": environment.get("AWS_ACCESS_KEY_ID"),
+            "secret_access_key": environment.get("AWS_SECRET_ACCESS_KEY"),
+            "region": region,
+            "traces_bucket": environment["DAGY_TRACES_BUCKET"],
+            "artifacts_bucket": environment["DAGY_ARTIFACTS_BUCKET"],
+        }
+        return {
+            "url": self._url(),
+            "users": users,
+            "database_url": environment["DATABASE_URL"],
+            "redis_url": environment["REDIS_URL"],
+            "s3": s3,
+        }
+
+    def _greet(self, seconds: float) -> None:
+        passwords = demo_passwords(self.profile)
+        _say(f"\nDagy Console serves at {self._url()}/console/  (ready after {seconds:.1f} s)\n")
+        for name, email in DEMO_PEOPLE.items():
+            _say(f"  {name.replace('_', ' '):<12} {email:<20} {passwords[name]}")
+        _say(f"\nData: {self.profile.directory}")
+        if "postgres" in self.stack.own:
+            _say(f"Database: {data_directory(self.profile)}")
+        _say(f"Logs: {self.profile.logs}")
+        _say(f"For scripts: {_description(self.profile)}\nCtrl-C stops everything and keeps the data.\n")
+
+
+def _already_running(profile: Profile) -> str:
+    url = read_json(_description(profile)).get("url")
+    where = f"at {url}" if url else "and is starting or stopping"
+    return f"The console of this checkout runs already {where}: use that one, or stop it with Ctrl-C first."
+
+
+def _description(profile: Profile) -> Path:
+    return profile.state / "run.json"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
