@@ -1,0 +1,127 @@
+"""Putting a trace into S3. boto3 is imported here, when the first trace is stored, and nowhere else."""
+
+from __future__ import annotations
+
+# boto3 imports this, which fails once the interpreter has begun to end: just when a short script's only trace is sent.
+import concurrent.futures.thread  # noqa: F401
+import os
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+from dagy.capture.keys import encode_metadata
+from dagy.capture.types import S3Client
+
+CONNECT_TIMEOUT_SECONDS = 2
+READ_TIMEOUT_SECONDS = 5
+# Some servers allow 256 bytes a value only (Swift's default), where S3 has a limit for the whole.
+_SHORT_VALUE = 256
+_HOPELESS = {
+    "EntityTooLarge",
+    "KeyTooLongError",
+    "MetadataTooLarge",
+    "MaxMessageLengthExceeded",
+}
+
+
+def make_client(*, endpoint_url: str | None, threads: int) -> S3Client:
+    """A boto3 client with time-outs, without retries of its own, for `threads` threads.
+
+    Credentials, region and (without `endpoint_url`) the endpoint come from the usual AWS variables and files.
+    """
+    import boto3
+    from botocore.config import Config
+
+    own_server = bool(endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"))
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"total_max_attempts": 1},
+        max_pool_connections=threads + 2,
+        # Buckets as host names need DNS that S3 servers of one's own seldom have; nor do all know trailing checksums.
+        s3={"addressing_style": "path" if own_server else "auto"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+    )
+    # A session of its own: boto3's default session is not safe to share between threads.
+    session = boto3.session.Session()
+    return cast(S3Client, session.client("s3", endpoint_url=endpoint_url, config=config))
+
+
+def put(client: S3Client, *, bucket: str, key: str, metadata: dict[str, str], data: bytes) -> tuple[str, datetime]:
+    """Store one object once; the ETag without quotes, and when S3 stored it. Raises what boto3 raises."""
+    encoded = encode_metadata(metadata)
+    try:
+        answer = _put(client, bucket, key, encoded, data)
+    except Exception as error:
+        if error_status(error) != 400 or all(len(value) <= _SHORT_VALUE for value in encoded.values()):
+            raise
+        answer = _put(client, bucket, key, _shortened(metadata), data)
+    return str(answer.get("ETag", "")).strip('"'), _stored_at(answer)
+
+
+def error_code(error: BaseException) -> str:
+    """S3's error code (`AccessDenied`, …), or the class of an error that came from the network."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", "")) or type(error).__name__
+    return type(error).__name__
+
+
+def error_status(error: BaseException) -> int | None:
+    """The HTTP status S3 answered with, None where it did not answer."""
+    response = getattr(error, "response", None)
+    if not isinstance(response, dict):
+        return None
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status if isinstance(status, int) else None
+
+
+def may_pass_soon(error: BaseException) -> bool:
+    """Whether trying again in a moment may help: no answer, overload, server errors."""
+    status = error_status(error)
+    if status is None:
+        return error_code(error) not in (
+            "NoCredentialsError",
+            "PartialCredentialsError",
+            "ParamValidationError",
+        )
+    return status >= 500 or status == 429 or error_code(error) in ("RequestTimeout", "SlowDown", "Throttling")
+
+
+def is_hopeless(error: BaseException) -> bool:
+    """Whether S3 will never take this very object, so that it must not hold up the others."""
+    return error_code(error) in _HOPELESS or error_status(error) == 413
+
+
+def describe(error: BaseException) -> str:
+    """One line for logs and `/health`: the code and S3's own words."""
+    text = " ".join(str(error).split())[:300]
+    return f"{error_code(error)}: {text}"
+
+
+def _put(client: S3Client, bucket: str, key: str, metadata: dict[str, str], data: bytes) -> dict[str, Any]:
+    answer: dict[str, Any] = client.put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=data,
+        ContentType="application/json",
+        Metadata=metadata,
+    )
+    return answer
+
+
+def _shortened(metadata: dict[str, str]) -> dict[str, str]:
+    short: dict[str, str] = {}
+    for name, value in metadata.items():
+        short.update(encode_metadata({name: value}, limit=_SHORT_VALUE + len(name) + len("x-amz-meta-")))
+    return short
+
+
+def _stored_at(answer: dict[str, Any]) -> datetime:
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    text = headers.get("last-modified") or headers.get("date")
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC)
+    except (TypeError, ValueError):
+        return datetime.now(UTC).replace(microsecond=0)
