@@ -1,0 +1,89 @@
+"""`/auth/login`, `/auth/logout`, `/me`."""
+
+from typing import Any
+
+from allauth.account.adapter import get_adapter
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from ninja import Field, Schema
+
+from dagy_console.accounts import services
+from dagy_console.accounts.context import actor_for, origin_of
+from dagy_console.accounts.models import User
+from dagy_console.core.actors import ActorKind
+from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter
+from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
+from dagy_console.core.times import to_rfc3339
+
+router = StrictRouter(tags=["accounts"])
+
+
+class LoginIn(Schema):
+    email: str = Field(max_length=254)
+    password: str = Field(max_length=1000)
+
+
+class LoginOut(Schema):
+    access_token: str
+    token_type: str = "Bearer"
+    expires_at: str
+
+
+class MembershipOut(Schema):
+    org_id: str
+    role: str
+
+
+class MeOut(Schema):
+    id: str
+    email: str
+    super_admin: bool
+    memberships: list[MembershipOut]
+    permissions: list[str]
+
+
+class TooManyAttempts(ConsoleError):
+    status = 429
+    title = "Too many attempts"
+
+
+@router.post("/auth/login", auth=None, response={200: LoginOut, **PROBLEMS})
+def login(request: HttpRequest, body: LoginIn) -> LoginOut:
+    """Trade email and password for an access token. Unknown email and wrong password answer the same."""
+    try:
+        user = get_adapter(request).authenticate(request, email=body.email, password=body.password)
+    except ValidationError:
+        raise TooManyAttempts("Too many failed sign-ins. Wait five minutes and try again.", retry_after=300) from None
+    if not isinstance(user, User) or not user.is_active:
+        raise NotAuthenticated("The email or the password is wrong.")
+    actor = actor_for(user, origin_of(request))
+    token, expires_at = services.create_access_token(actor=actor, user=user)
+    return LoginOut(access_token=token, expires_at=to_rfc3339(expires_at))
+
+
+@router.post("/auth/logout", response={204: None, **PROBLEMS})
+def logout(request: ApiRequest) -> tuple[int, None]:
+    """End the access token that this request came with."""
+    if request.actor.kind is not ActorKind.TOKEN:
+        raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
+    services.revoke_access_token(actor=request.actor, token_id=int(request.actor.origin.session_id.split(":")[1]))
+    return 204, None
+
+
+@router.get("/me", response={200: MeOut, **PROBLEMS})
+def me(request: ApiRequest) -> dict[str, Any]:
+    """Who you are and what you may do."""
+    actor = request.actor
+    return {
+        "id": actor.id,
+        "email": actor.email,
+        "super_admin": actor.super_admin,
+        "memberships": [{"org_id": org, "role": role} for org, role in sorted(actor.roles.items())],
+        "permissions": sorted(actor.permissions()),
+    }
+
+
+@router.get("/users/me", response={200: MeOut, **PROBLEMS})
+def users_me(request: ApiRequest) -> dict[str, Any]:
+    """The same as `/me`."""
+    return me(request)

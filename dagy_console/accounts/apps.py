@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "dagy_console.accounts"
+    label = "accounts"
+
+    def ready(self) -> None:
+        from dagy_console.accounts import sign_in_audit  # noqa: F401 - listens to allauth's sign-in signals

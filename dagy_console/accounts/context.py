@@ -1,0 +1,92 @@
+"""Who makes this request and from where."""
+
+import hashlib
+import ipaddress
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils import timezone
+
+from dagy_console.accounts.models import AccessToken, User
+from dagy_console.accounts.tokens import PREFIX, digest
+from dagy_console.core.actors import Actor, ActorKind, Origin
+from dagy_console.core.permissions import Role
+
+
+def actor_of(request: HttpRequest) -> Actor | None:
+    """The actor of the bearer token or the session; None where there is none that counts.
+
+    A bearer token that is given decides alone: a wrong one never falls back to the session.
+    """
+    header = request.headers.get("Authorization", "")
+    if header:
+        token = _token_of(header)
+        return actor_for(token.user, origin_of(request, token=token), kind=ActorKind.TOKEN) if token else None
+    user = request.user
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    return actor_for(user, origin_of(request), kind=ActorKind.USER)
+
+
+def actor_for(user: User, origin: Origin, *, kind: ActorKind = ActorKind.USER) -> Actor:
+    roles = dict(user.memberships.values_list("organization_id", "role"))
+    return Actor(
+        kind=kind,
+        id=str(user.pk),
+        email=user.email,
+        super_admin=user.super_admin,
+        roles={org: Role(role) for org, role in roles.items()},
+        origin=origin,
+    )
+
+
+def origin_of(request: HttpRequest, *, token: AccessToken | None = None) -> Origin:
+    return Origin(
+        ip=client_ip(request),
+        user_agent=request.headers.get("User-Agent", "").replace("\x00", ""),
+        request_id=getattr(request, "request_id", ""),
+        session_id=f"access-token:{token.pk}" if token else _session_label(request),
+    )
+
+
+def client_ip(request: HttpRequest) -> str | None:
+    """The caller's address: the peer's, or what the outermost of DAGY_TRUSTED_PROXIES proxies saw.
+
+    Anything to the left of that in X-Forwarded-For is the caller's own claim, and no evidence.
+    """
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
+    chain = [*hops, request.META.get("REMOTE_ADDR", "")]
+    address = chain[max(0, len(chain) - 1 - settings.TRUSTED_PROXIES)]
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return None
+
+
+def capture_context(request: HttpRequest) -> dict[str, Any]:
+    """What dagy.capture cannot know by itself (settings.DAGY_CAPTURE_CONTEXT)."""
+    actor: Actor | None = getattr(request, "actor", None)
+    match = request.resolver_match
+    return {
+        "org_id": (actor.org_id or None) if actor else None,
+        "request_id": getattr(request, "request_id", None),
+        "http_path": "/" + match.route.lstrip("^") if match else request.path,
+    }
+
+
+def _token_of(header: str) -> AccessToken | None:
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer" or not token.startswith(PREFIX):
+        return None
+    return (
+        AccessToken.objects.select_related("user")
+        .filter(digest=digest(token), revoked_at=None, expires_at__gt=timezone.now(), user__is_active=True)
+        .first()
+    )
+
+
+def _session_label(request: HttpRequest) -> str:
+    """Tells sessions apart in the audit log without keeping the key, which is a credential."""
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""

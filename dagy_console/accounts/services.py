@@ -1,0 +1,79 @@
+"""What changes people: users, memberships, access tokens."""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from dagy_console.accounts.models import AccessToken, Membership, User
+from dagy_console.accounts.tokens import digest, new_token
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import record
+from dagy_console.core.actors import Actor
+from dagy_console.core.permissions import Role
+from dagy_console.customers.models import Organization
+
+
+@transaction.atomic
+def create_access_token(*, actor: Actor, user: User) -> tuple[str, datetime]:
+    """A token that acts as `user`, and when it ends. The token is returned once and kept nowhere."""
+    token = new_token()
+    expires_at = timezone.now() + timedelta(seconds=settings.ACCESS_TOKEN_TTL_SECONDS)
+    row = AccessToken.objects.create(digest=digest(token), user=user, expires_at=expires_at)
+    record(
+        Action.TOKEN_CREATED,
+        actor=actor,
+        resource_type="access_token",
+        resource_id=str(row.pk),
+        resource_name=user.email,
+        after=row.snapshot(),
+    )
+    return token, expires_at
+
+
+@transaction.atomic
+def revoke_access_token(*, actor: Actor, token_id: int) -> None:
+    """End the token now. Revoking twice is no error and is recorded once."""
+    row = AccessToken.objects.select_related("user").get(pk=token_id)
+    if not AccessToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=timezone.now()):
+        return
+    record(
+        Action.TOKEN_REVOKED,
+        actor=actor,
+        resource_type="access_token",
+        resource_id=str(row.pk),
+        resource_name=row.user.email,
+        before=row.snapshot(),
+    )
+
+
+@transaction.atomic
+def create_user(*, actor: Actor, email: str, name: str, password: str, super_admin: bool = False) -> User:
+    user = User(email=email, name=name, super_admin=super_admin)
+    user.set_password(password)
+    user.save()
+    record(
+        Action.USER_CREATED,
+        actor=actor,
+        resource_type="user",
+        resource_id=str(user.pk),
+        resource_name=email,
+        after={"email": email, "name": name, "super_admin": super_admin},
+    )
+    return user
+
+
+@transaction.atomic
+def add_member(*, actor: Actor, user: User, organization: Organization, role: Role) -> Membership:
+    membership = Membership.objects.create(user=user, organization=organization, role=role)
+    record(
+        Action.MEMBER_ADDED,
+        actor=actor,
+        resource_type="membership",
+        resource_id=str(membership.pk),
+        resource_name=user.email,
+        org_id=organization.pk,
+        after={"user": user.email, "organization": organization.pk, "role": role},
+    )
+    return membership

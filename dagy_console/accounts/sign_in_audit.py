@@ -1,0 +1,47 @@
+"""Sign-ins, failed ones and sign-outs go into the audit log. allauth and Django tell of them by signals only."""
+
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.db import transaction
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from dagy_console.accounts.context import actor_for, origin_of
+from dagy_console.accounts.models import User
+from dagy_console.audit.actions import Action, Outcome
+from dagy_console.audit.recorder import record
+from dagy_console.core.actors import Actor, ActorKind
+
+
+@receiver(user_logged_in)
+def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
+    _record(Action.SIGNED_IN, request, user)
+
+
+@receiver(user_logged_out)
+def record_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        _record(Action.SIGNED_OUT, request, user)
+
+
+@receiver(user_login_failed)
+def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    if request is None:
+        return
+    email = str(credentials.get("email") or "").replace("\x00", "")[:254]
+    stranger = Actor(kind=ActorKind.USER, email=email, origin=origin_of(request))
+    with transaction.atomic():
+        record(
+            Action.SIGN_IN_FAILED,
+            actor=stranger,
+            resource_type="session",
+            resource_name=email,
+            outcome=Outcome.DENIED,
+        )
+
+
+def _record(action: Action, request: HttpRequest, user: User) -> None:
+    with transaction.atomic():
+        actor = actor_for(user, origin_of(request))
+        record(action, actor=actor, resource_type="session", resource_id=actor.origin.session_id)

@@ -1,0 +1,85 @@
+"""The only writer of the audit log."""
+
+import os
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from dagy_console.audit.actions import Action, Outcome
+from dagy_console.audit.masking import masked
+from dagy_console.audit.models import AuditEntry
+from dagy_console.core.actors import Actor
+from dagy_console.core.partitions import ensure_partitions
+
+
+class NotInTransaction(RuntimeError):
+    """An entry must share the transaction of what it records."""
+
+
+def record(
+    action: Action,
+    *,
+    actor: Actor,
+    resource_type: str,
+    resource_id: str = "",
+    resource_name: str = "",
+    org_id: str | None = None,
+    outcome: Outcome = Outcome.SUCCESS,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEntry:
+    """Write one entry in the transaction that is open.
+
+    `before` and `after` are snapshots of the resource, read from the database; secrets in them are masked here.
+    Raises NotInTransaction: what is not in a transaction with its entry could happen without it.
+    """
+    if not connection.in_atomic_block:
+        raise NotInTransaction(f"{action}: open a transaction around the change and its audit entry")
+    at = timezone.now()
+    ensure_partitions(AuditEntry._meta.db_table, at)
+    before, after = masked(before), masked(after)
+    return AuditEntry.objects.create(
+        id=_time_ordered_uuid(at),
+        at=at,
+        action=action,
+        outcome=outcome,
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_email=actor.email,
+        actor_role=actor.role,
+        impersonator_id="",
+        impersonator_email="",
+        org_id=actor.org_id if org_id is None else org_id,
+        resource_type=resource_type,
+        resource_id=resource_id,
+        resource_name=resource_name,
+        before=before,
+        after=after,
+        changes=_changes(before, after),
+        ip=actor.origin.ip,
+        user_agent=actor.origin.user_agent[:500],
+        request_id=actor.origin.request_id,
+        session_id=actor.origin.session_id,
+        reason=reason,
+    )
+
+
+def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, list[Any]] | None:
+    """Field -> [before, after], for the fields that differ."""
+    if before is None or after is None:
+        return None
+    fields = sorted(before.keys() | after.keys())
+    return {name: [before.get(name), after.get(name)] for name in fields if before.get(name) != after.get(name)}
+
+
+def _time_ordered_uuid(at: datetime) -> uuid.UUID:
+    """A version 7 UUID (RFC 9562): milliseconds, then random bits, so that ids sort as the entries were written."""
+    milliseconds = int(at.astimezone(UTC).timestamp() * 1000)
+    value = milliseconds << 80 | int.from_bytes(os.urandom(10))
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62)

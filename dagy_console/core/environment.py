@@ -1,0 +1,61 @@
+"""Reading settings from the environment, with one clear message for all that is wrong."""
+
+import os
+from urllib.parse import unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def text(name: str, default: str = "") -> str:
+    return os.environ.get(name, default).strip()
+
+
+def required(name: str, why: str) -> str:
+    value = text(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set: {why}. See .env.example, or start with `make run`.")
+    return value
+
+
+def flag(name: str, *, default: bool = False) -> bool:
+    value = text(name).lower()
+    if not value:
+        return default
+    if value not in _TRUE | _FALSE:
+        raise ImproperlyConfigured(f"{name}={value!r} is neither true nor false: write 1 or 0.")
+    return value in _TRUE
+
+
+def whole(name: str, default: int, *, least: int, most: int) -> int:
+    value = text(name)
+    if not value:
+        return default
+    if not value.isdecimal() or not least <= int(value) <= most:
+        raise ImproperlyConfigured(f"{name}={value!r} must be a whole number from {least} to {most}.")
+    return int(value)
+
+
+def names(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's connection settings of a `postgresql://user:password@host:port/name?option=…` URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+        raise ImproperlyConfigured(
+            "DATABASE_URL must look like postgresql://user:password@host:5432/name: the console runs on PostgreSQL only."
+        )
+    options = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.strip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or unquote(options.pop("host", "")),
+        "PORT": str(parts.port or ""),
+        "OPTIONS": options,
+    }

@@ -1,0 +1,21 @@
+"""Celery entries of what every app stands on."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from dagy_console.core import health
+from dagy_console.core.partitions import PARTITIONED, ensure_partitions, first_of_month
+
+
+@shared_task(name="core.heartbeat")
+def heartbeat() -> None:
+    """Sent by beat and run by a worker: beat lives. Workers tell of themselves (dagy_console.celery)."""
+    health.beat("beat")
+
+
+@shared_task(name="core.make_partitions")
+def make_partitions() -> None:
+    """This month's and the next three months' partitions, ahead of the rows."""
+    months = [first_of_month(timezone.now(), months=ahead) for ahead in range(4)]
+    for table in sorted(PARTITIONED):
+        ensure_partitions(table, *months)

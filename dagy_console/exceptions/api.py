@@ -1,0 +1,109 @@
+"""`/admin/exceptions`."""
+
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from ninja import Field, Query, Schema
+
+from dagy_console.core.api import PROBLEMS, ApiRequest, PageParams, QueryParams, StrictRouter
+from dagy_console.core.times import to_rfc3339
+from dagy_console.exceptions import selectors
+from dagy_console.exceptions.forms import API_FIELDS, api_query
+from dagy_console.exceptions.serializers import trace_out
+from dagy_console.exceptions.services.deletion import delete_keys
+from dagy_console.exceptions.services.download import start_download
+from dagy_console.exceptions.stored import stored_response
+
+router = StrictRouter(tags=["exceptions"])
+
+
+class TraceParams(PageParams):
+    q: str = Field("", description='The search language: `type:ValueError org:org_123 -path:/health* "free text"`.')
+    org_id: str = ""
+    exception_type: str = ""
+    http_method: str = ""
+    http_path: str = Field("", description="`*` is a wildcard, here and in the other fields.")
+    request_id: str = ""
+    group: str = Field("", description="A fingerprint.")
+    since: str = Field("", alias="from", description="Absolute (RFC 3339) or relative (-15m, -24h, -7d); inclusive.")
+    until: str = Field("", alias="to", description="Like `from`; exclusive.")
+
+
+class KeyParams(QueryParams):
+    key: str = Field(max_length=1100, description="The S3 key, as the list gives it.")
+
+
+class TraceOut(Schema):
+    key: str
+    org_id: str
+    timestamp: str
+    exception_type: str
+    exception_message: str
+    http_method: str
+    http_path: str
+    request_id: str
+    function_name: str
+    fingerprint: str
+    size: int
+    last_modified: str
+    problems: list[str]
+
+
+class TracePageOut(Schema):
+    items: list[TraceOut]
+    next_cursor: str | None
+
+
+class DownloadOut(Schema):
+    url: str
+    filename: str
+    expires_in: int
+    expires_at: str
+
+
+class DeleteIn(Schema):
+    keys: list[str] = Field(description="1 to 1,000 keys of traces.")
+
+
+class FailedKeyOut(Schema):
+    key: str
+    code: str
+    message: str
+
+
+class DeletedOut(Schema):
+    deleted: list[str]
+    errors: list[FailedKeyOut]
+
+
+@router.get("/admin/exceptions", response={200: TracePageOut, **PROBLEMS})
+def list_traces(request: ApiRequest, params: Query[TraceParams]) -> dict[str, Any]:
+    """Traces of all organizations, newest first."""
+    given = params.model_dump(by_alias=True)
+    query = api_query(params.q, {name: given[name] for name in API_FIELDS if given[name]})
+    page = selectors.list_traces(request.actor, query, limit=params.limit, cursor=params.cursor)
+    return {"items": [trace_out(row) for row in page.rows], "next_cursor": page.next_cursor}
+
+
+@router.get("/admin/exceptions/content", response={200: dict[str, Any], **PROBLEMS})
+def content(request: ApiRequest, params: Query[KeyParams]) -> HttpResponseBase:
+    """The stored JSON, unchanged."""
+    return stored_response(request.actor, params.key)
+
+
+@router.get("/admin/exceptions/download", response={200: DownloadOut, **PROBLEMS})
+def download(request: ApiRequest, params: Query[KeyParams]) -> dict[str, Any]:
+    """A link that downloads the trace, good for 15 minutes without signing in. Recorded in the audit log."""
+    link = start_download(actor=request.actor, key=params.key)
+    return {
+        "url": link.url,
+        "filename": link.filename,
+        "expires_in": link.expires_in,
+        "expires_at": to_rfc3339(link.expires_at),
+    }
+
+
+@router.delete("/admin/exceptions", response={200: DeletedOut, **PROBLEMS})
+def delete(request: ApiRequest, body: DeleteIn) -> Any:
+    """Delete traces by key, now. A key that is gone already counts as deleted."""
+    return delete_keys(actor=request.actor, keys=body.keys)

@@ -1,0 +1,180 @@
+"""Parsed exceptions as the page shows them: application frames open, library frames folded, code highlighted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers.python import PythonLexer
+
+from dagy_console.exceptions.fingerprints import is_library, module_name
+from dagy_console.exceptions.preview.text import shorten, visible
+from dagy_console.exceptions.tracebacks import Frame, ParsedException
+
+MAX_SECTIONS = 100
+MAX_DEPTH = 10
+MAX_FRAMES = 1_000
+MAX_HIGHLIGHTED = 300
+MAX_SOURCE_LINES = 20
+MAX_SOURCE_LINE = 500
+MAX_VALUE = 10_000
+
+RELATIONS = {
+    None: "",
+    "cause": "The exception above was the direct cause of this one.",
+    "context": "This one was raised while the exception above was being handled.",
+}
+
+_LEXER = PythonLexer(stripnl=False, ensurenl=False)
+_FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameView:
+    """One frame. `source_html` is escaped and highlighted: one line or several, or empty."""
+
+    file: str
+    short_file: str
+    line: int
+    function: str
+    source_html: SafeString
+    is_library: bool
+    repeated: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRun:
+    """Neighbouring frames that are all of the application (shown open) or all of libraries (folded under `label`)."""
+
+    is_library: bool
+    label: str
+    frames: tuple[FrameView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxView:
+    """The broken source of a syntax error."""
+
+    file: str
+    line: int
+    source_html: SafeString
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One exception. `relation` is a sentence that ties it to the section before; `is_raised` marks the last of the
+    chain.
+
+    `members` are the chains of an exception group, each a tuple of sections. `cut` says what is not shown, or is empty.
+    """
+
+    type: str
+    value: str
+    relation: str
+    is_raised: bool
+    runs: tuple[FrameRun, ...]
+    notes: tuple[str, ...]
+    syntax: SyntaxView | None
+    members: tuple[tuple[Section, ...], ...]
+    cut: str
+
+
+class SectionBuilder:
+    """Builds the sections of one trace within the limits of one page."""
+
+    def __init__(self) -> None:
+        self._sections = MAX_SECTIONS
+        self._frames = MAX_FRAMES
+        self._highlighted = MAX_HIGHLIGHTED
+
+    def build(self, chain: tuple[ParsedException, ...], depth: int = 0) -> tuple[Section, ...]:
+        """Return sections in printed order, the raised one last; over the limit, the first are left out."""
+        kept = chain[-max(self._sections, 1) :]
+        self._sections -= len(kept)
+        # The raised exception comes first to its share of the frames.
+        sections = [self._section(exception, depth, is_raised=exception is kept[-1]) for exception in reversed(kept)]
+        return tuple(reversed(sections))
+
+    def _section(self, exception: ParsedException, depth: int, *, is_raised: bool) -> Section:
+        value, value_cut = shorten(exception.value, MAX_VALUE)
+        frames = exception.frames[-self._frames :] if self._frames > 0 else ()
+        self._frames -= len(frames)
+        cuts = [value_cut] if value_cut else []
+        if len(frames) < len(exception.frames):
+            cuts.append(f"the innermost {len(frames):,} of {len(exception.frames):,} frames are shown")
+        members: list[tuple[Section, ...]] = []
+        for member in exception.exceptions:
+            if depth >= MAX_DEPTH or self._sections <= 0:
+                break
+            members.append(self.build(member, depth + 1))
+        left_out = len(exception.exceptions) - len(members) + exception.omitted
+        if left_out:
+            cuts.append(f"{left_out:,} more exceptions of this group are not shown")
+        return Section(
+            type=visible(exception.type[:MAX_SOURCE_LINE]) or "(the text was cut before the type)",
+            value=visible(value),
+            relation=RELATIONS[exception.relation],
+            is_raised=is_raised,
+            runs=self._runs(frames),
+            notes=tuple(visible(note[:MAX_VALUE]) for note in exception.notes),
+            syntax=self._syntax(exception),
+            members=tuple(members),
+            cut="; ".join(cuts),
+        )
+
+    def _runs(self, frames: tuple[Frame, ...]) -> tuple[FrameRun, ...]:
+        views = [self._view(frame) for frame in frames]
+        runs = []
+        for library, group in groupby(views, key=lambda view: view.is_library):
+            members = tuple(group)
+            runs.append(FrameRun(library, _run_label(len(members), library=library), members))
+        return tuple(runs)
+
+    def _view(self, frame: Frame) -> FrameView:
+        return FrameView(
+            file=visible(frame.file[:2_000]),
+            short_file=visible(_short_file(frame.file)),
+            line=frame.line,
+            function=visible(frame.function[:MAX_SOURCE_LINE]),
+            source_html=self._source(frame.source, frame.carets),
+            is_library=is_library(frame.file),
+            repeated=f"repeated {frame.repeated:,} more times" if frame.repeated else "",
+        )
+
+    def _syntax(self, exception: ParsedException) -> SyntaxView | None:
+        place = exception.syntax
+        if place is None:
+            return None
+        carets = tuple(place.caret.split("\n")) if place.caret else ()
+        html = self._source(tuple(place.source.split("\n")), carets)
+        return SyntaxView(visible(place.file[:2_000]), place.line, html)
+
+    def _source(self, source: tuple[str, ...], carets: tuple[str, ...]) -> SafeString:
+        parts: list[str] = []
+        for index, line in enumerate(source[:MAX_SOURCE_LINES]):
+            shown = visible(line[:MAX_SOURCE_LINE])
+            self._highlighted -= 1
+            parts.append(_highlight(shown) if self._highlighted > 0 else escape(shown))
+            if index < len(carets) and carets[index]:
+                parts.append(f'<span class="carets">{escape(visible(carets[index][:MAX_SOURCE_LINE]))}</span>')
+        return mark_safe("\n".join(parts))  # noqa: S308 each part is escaped by Pygments or by escape()
+
+
+@lru_cache(maxsize=1024)
+def _highlight(line: str) -> str:
+    return highlight(line, _LEXER, _FORMATTER).rstrip("\n")
+
+
+def _run_label(count: int, *, library: bool) -> str:
+    kind = "library" if library else "application"
+    return f"{count:,} {kind} frame{'' if count == 1 else 's'}"
+
+
+def _short_file(file: str) -> str:
+    name = module_name(file)
+    return f"{name}.py" if file.endswith(".py") else name

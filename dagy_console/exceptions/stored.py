@@ -1,0 +1,56 @@
+"""A trace as it lies in S3: for the page, and byte by byte."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.http import StreamingHttpResponse
+
+from dagy.capture.keys import decode_metadata
+from dagy_console.core import storage
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import ConsoleError, NotFound
+from dagy_console.core.permissions import Permission
+from dagy_console.exceptions.keys import problem_with
+from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.preview import Preview, build_preview
+
+# Above this the page shows the beginning only; the download is always whole.
+WHOLE_BYTES = 32 * 1024 * 1024
+BEGINNING_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A preview, or (preview None) the problem that kept it from being made, with the page's status."""
+
+    bucket: str
+    s3_uri: str
+    preview: Preview | None = None
+    problem: dict[str, str] | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    status: int = 200
+
+
+def read_preview(trace: Trace) -> Reading:
+    bucket = settings.TRACES_BUCKET
+    uri = f"s3://{bucket}/{trace.key}"
+    try:
+        stored = storage.get_object(trace.key, first_bytes=None if trace.size <= WHOLE_BYTES else BEGINNING_BYTES)
+    except ConsoleError as error:
+        return Reading(bucket, uri, problem={"title": error.title, "detail": error.detail}, status=error.status)
+    metadata = decode_metadata(dict(stored.metadata))
+    preview = build_preview(stored.body, key=trace.key, size=stored.size, truncated=stored.truncated, metadata=metadata)
+    return Reading(bucket, uri, preview=preview, metadata=metadata)
+
+
+def stored_response(actor: Actor, key: str) -> StreamingHttpResponse:
+    """The object's bytes as they are. Raises PermissionDenied, NotFound, Unavailable."""
+    actor.require(Permission.EXCEPTIONS_READ)
+    if problem_with(key):
+        raise NotFound(f"There is no such trace. {problem_with(key)}")
+    chunks, size = storage.stream_object(key)
+    response = StreamingHttpResponse(chunks, content_type="application/json")
+    response["Content-Length"] = str(size)
+    response["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,33 @@
+"""Celery entries. Arguments are ids; the work is in services."""
+
+import uuid
+
+from celery import shared_task
+
+
+@shared_task(name="exceptions.run_deletion")
+def run_deletion(job_id: str) -> None:
+    from dagy_console.exceptions.services import deletion
+
+    deletion.run_deletion(uuid.UUID(job_id))
+
+
+@shared_task(name="exceptions.resume_deletions")
+def resume_deletions() -> None:
+    """Put jobs whose worker died, or whose message was lost, back to work."""
+    from dagy_console.exceptions.services import deletion
+
+    for job_id in deletion.unfinished_deletions():
+        run_deletion.delay(str(job_id))
+
+
+@shared_task(name="exceptions.reconcile")
+def reconcile() -> None:
+    """One pass of reconciliation; its problem is noted in the index's state and on /health."""
+    from dagy_console.core.errors import Unavailable
+    from dagy_console.exceptions.services import reconciling
+
+    try:
+        reconciling.reconcile()
+    except Unavailable as error:
+        reconciling.log.warning("traces.reconcile_failed", error=error.detail)

@@ -1,0 +1,213 @@
+"""Settings, read from the environment (.env.example lists every variable) and checked at start."""
+
+from pathlib import Path
+from typing import Any
+
+from csp.constants import NONE, SELF
+
+from dagy_console.core import environment as env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- The process -----------------------------------------------------------------------------------------------------
+SECRET_KEY = env.required("DAGY_SECRET_KEY", "it signs sessions and cursors; make one of 50 random characters")
+DEBUG = env.flag("DAGY_DEBUG")
+ALLOWED_HOSTS = env.names("DAGY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+BASE_URL = env.text("DAGY_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+HTTPS = BASE_URL.startswith("https://")
+TRUSTED_PROXIES = env.whole("DAGY_TRUSTED_PROXIES", 0, least=0, most=10)
+DEMO = env.flag("DAGY_DEMO")
+
+ROOT_URLCONF = "dagy_console.urls"
+WSGI_APPLICATION = "dagy_console.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "ninja",
+    "dagy_console.core",
+    "dagy_console.audit",
+    "dagy_console.accounts",
+    "dagy_console.customers",
+    "dagy_console.exceptions",
+]
+
+MIDDLEWARE = [
+    "dagy_console.core.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "dagy_console.core.middleware.ResponseHeadersMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "dagy_console.accounts.middleware.ActorMiddleware",
+    "dagy.capture.django.CaptureMiddleware",
+    # Below capture: what a service refuses is answered here and is no trace.
+    "dagy_console.core.middleware.ErrorPagesMiddleware",
+]
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "dagy_console.core.http.console_context",
+            ],
+            "builtins": ["dagy_console.core.templatetags.console", "template_partials.templatetags.partials"],
+        },
+    }
+]
+
+# --- Servers ---------------------------------------------------------------------------------------------------------
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": env.database(env.required("DATABASE_URL", "the console keeps its index and its audit log in PostgreSQL"))
+}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = 300
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")
+DATABASES["default"]["OPTIONS"].setdefault("application_name", "dagy-console")
+
+REDIS_URL = env.required("REDIS_URL", "Celery and the cache need a Redis")
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "dagy",
+        "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+    }
+}
+
+S3_ENDPOINT_URL = env.text("AWS_ENDPOINT_URL_S3") or None
+S3_PUBLIC_ENDPOINT_URL = env.text("DAGY_S3_PUBLIC_ENDPOINT_URL") or S3_ENDPOINT_URL
+S3_REGION = env.text("AWS_DEFAULT_REGION", "us-east-1")
+TRACES_BUCKET = env.text("DAGY_TRACES_BUCKET")
+ARTIFACTS_BUCKET = env.text("DAGY_ARTIFACTS_BUCKET")
+DOWNLOAD_SECONDS = 900
+
+# --- Background work -------------------------------------------------------------------------------------------------
+RECONCILE_SECONDS = env.whole("DAGY_RECONCILE_SECONDS", 5, least=1, most=3600)
+CELERY_BROKER_URL = REDIS_URL
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600, "socket_timeout": 10, "socket_connect_timeout": 5}
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "reconcile-traces": {
+        "task": "exceptions.reconcile",
+        "schedule": RECONCILE_SECONDS,
+        "options": {"expires": RECONCILE_SECONDS},
+    },
+    "resume-deletions": {"task": "exceptions.resume_deletions", "schedule": 5, "options": {"expires": 5}},
+    "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
+    "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
+}
+
+# --- Capture: what this process' own API fails with becomes a trace --------------------------------------------------
+FUNCTION_NAME = env.text("DAGY_FUNCTION_NAME", "dagy-console")
+SPOOL_DIR = env.text("DAGY_SPOOL_DIR") or None
+DAGY_CAPTURE_CONTEXT = "dagy_console.accounts.context.capture_context"
+
+# --- People ----------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "home"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "dagy_console.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = None
+ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
+
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_NAME = "__Host-dagy" if HTTPS else "dagy"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 12 * 3600
+CSRF_COOKIE_NAME = "__Host-dagy-csrf" if HTTPS else "dagy-csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_FAILURE_VIEW = "dagy_console.core.views.csrf_failure"
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+# --- Headers ---------------------------------------------------------------------------------------------------------
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_REDIRECT_EXEMPT = [r"^health"]
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "font-src": [SELF],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+    }
+}
+
+# --- Static files ----------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = env.text("DAGY_STATIC_ROOT") or str(BASE_DIR / ".local" / "staticfiles")
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Limits ----------------------------------------------------------------------------------------------------------
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+
+# --- Logs ------------------------------------------------------------------------------------------------------------
+LOG_LEVEL = env.text("DAGY_LOG_LEVEL", "INFO").upper()
+LOG_FORMAT = env.text("DAGY_LOG_FORMAT", "json")
+LOGGING_CONFIG = "dagy_console.core.logs.configure"
+LOGGING: dict[str, Any] = {}

@@ -1,0 +1,28 @@
+"""Every address of the product. The API's paths have no prefix; the console's begin with /console/."""
+
+from allauth.account.views import login, logout
+from django.db import transaction
+from django.urls import include, path
+
+from dagy_console import home
+from dagy_console.api import api
+from dagy_console.core import views as core
+
+handler400 = "dagy_console.core.views.bad_request"
+handler404 = "dagy_console.core.views.not_found"
+handler500 = "dagy_console.core.views.internal_error"
+
+urlpatterns = [
+    path("", home.root),
+    path("console/", home.home, name="home"),
+    path("console/system/", home.system, name="system"),
+    path("console/preferences/", core.preferences, name="preferences"),
+    path("console/exceptions/", include("dagy_console.exceptions.urls")),
+    path("console/audit/", include("dagy_console.audit.urls")),
+    # The session and its audit entry come into being together.
+    path("accounts/login/", transaction.atomic(login), name="account_login"),
+    path("accounts/logout/", transaction.atomic(logout), name="account_logout"),
+    path("health", core.health_report),
+    path("health/live", core.health_live),
+    path("", api.urls),
+]

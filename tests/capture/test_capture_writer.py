@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from capture_support import Bucket, Proxy, raised, wait_until
+
+from dagy import capture
+from dagy.capture.spool import Spool, SpoolFullError
+from dagy.capture.types import BuiltTrace
+
+
+@pytest.fixture
+def proxy(s3_client: Any) -> Iterator[Proxy]:
+    with Proxy(s3_client.meta.endpoint_url) as proxy:
+        yield proxy
+
+
+def spooled(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.glob("*")) if directory.exists() else []
+
+
+def capture_many(count: int, *, start: int = 0) -> list[str]:
+    ids = []
+    for number in range(start, start + count):
+        request_id = capture.capture_exception(raised(ValueError(f"number {number}")), request_id=f"r{number:05d}")
+        ids.append(str(request_id))
+    return ids
+
+
+def test_everything_spooled_while_s3_is_down_arrives_later_in_order_and_none_twice(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path
+) -> None:
+    drained: list[str] = []
+    proxy.mode = "reset"
+    bucket = stored_in(
+        endpoint_url=proxy.url,
+        spool_dir=tmp_path / "spool",
+        retry_seconds=0.02,
+        probe_seconds=0.2,
+        on_stored=lambda trace: drained.append(trace.metadata["request-id"]),
+    )
+    ids = capture_many(60)
+    assert capture.flush(20)
+    stats = capture.stats()
+    assert (stats.spooled, stats.sent, stats.dropped, stats.failed) == (60, 0, 0, 0)
+    assert stats.last_error is not None
+    assert len(spooled(tmp_path / "spool")) == 60
+
+    proxy.mode = "open"
+    wait_until(lambda: not spooled(tmp_path / "spool"), 30)
+    wait_until(lambda: capture.stats().sent == 60)
+    assert drained == sorted(ids)
+    assert sorted(trace["request_id"] for trace in bucket.traces()) == sorted(ids)
+    assert capture.stats().last_error is None
+
+
+def test_the_next_start_sends_what_the_last_one_spooled(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.mode = "reset"
+    bucket = stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, retry_seconds=0.01, probe_seconds=60)
+    ids = capture_many(5)
+    capture.shutdown()
+    assert len(spooled(tmp_path)) == 5
+    capture.configure(bucket=bucket.name, spool_dir=tmp_path)
+    wait_until(lambda: not spooled(tmp_path))
+    assert sorted(trace["request_id"] for trace in bucket.traces()) == ids
+
+
+def test_two_processes_drain_one_spool_without_sending_twice(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, max_bytes=10**7)
+    for number in range(40):
+        spool.write(built(number))
+    script = (
+        "import sys, time; from dagy import capture\n"
+        "sent = []\n"
+        "capture.configure(on_stored=lambda t: sent.append(t.key))\n"
+        "deadline = time.time() + 30\n"
+        "import pathlib\n"
+        f"while list(pathlib.Path({str(tmp_path)!r}).iterdir()) and time.time() < deadline: time.sleep(0.02)\n"
+        "time.sleep(0.2); print(*sent)\n"
+    )
+    monkeypatch.setenv("DAGY_TRACES_BUCKET", bucket.name)
+    monkeypatch.setenv("DAGY_SPOOL_DIR", str(tmp_path))
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, cwd=root())
+        for _ in range(2)
+    ]
+    sent = [key for process in processes for key in process.communicate(timeout=60)[0].split()]
+    assert len(sent) == len(set(sent)) == 40
+    assert sorted(sent) == sorted(bucket.keys())
+
+
+def test_a_claim_of_a_process_that_was_killed_is_taken_over(bucket: Bucket, tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=10**7)
+    spool.write(built(1))
+    claim = spool.claim(spool.waiting()[0])
+    assert claim is not None
+    assert spool.claim(claim.path) is None
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait(20)
+    claim.claimed.rename(str(claim.claimed).replace(f".{os.getpid()}.", f".{dead.pid}."))
+    capture.configure(bucket=bucket.name, spool_dir=tmp_path)
+    wait_until(lambda: not spooled(tmp_path))
+    assert len(bucket.keys()) == 1
+
+
+def test_a_claim_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, max_bytes=10**7)
+    spool.write(built(1))
+    claim = spool.claim(spool.waiting()[0])
+    assert claim is not None
+    claim.claimed.rename(str(claim.claimed).replace(f".{os.getpid()}.", f".{os.getppid()}."))
+    spool.recover()
+    assert spool.waiting() == []
+
+
+def test_a_broken_file_in_the_spool_holds_up_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    (tmp_path / "0000-broken.trace").write_bytes(b"\x00rubbish")
+    Spool(tmp_path, max_bytes=10**7).write(built(1))
+    capture.configure(bucket=bucket.name, spool_dir=tmp_path)
+    wait_until(lambda: spooled(tmp_path) == ["0000-broken.trace.rejected"])
+    assert len(bucket.keys()) == 1
+
+
+def test_the_spool_is_bounded_in_bytes_and_what_is_over_is_counted(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.mode = "reset"
+    stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, spool_max_bytes=20_000, retry_seconds=0.01)
+    capture_many(60)
+    assert capture.flush(20)
+    stats = capture.stats()
+    assert 0 < stats.spooled < 60
+    assert stats.spooled + stats.dropped == 60
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) <= 20_000
+    assert caplog.text.count("spool is full") == 1
+
+
+def test_spool_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "new" / "spool", max_bytes=10**6)
+    spool.write(built(1))
+    [path] = spool.waiting()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(SpoolFullError):
+        Spool(tmp_path / "new" / "spool", max_bytes=10).write(built(2))
+
+
+def test_a_spool_that_cannot_be_written_loses_the_trace_but_says_so(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    proxy.mode = "reset"
+    stored_in(endpoint_url=proxy.url, spool_dir=tmp_path / "file", retry_seconds=0.01)
+    capture_many(3)
+    assert capture.flush(20)
+    assert capture.stats().failed == 3
+    assert "lost" in caplog.text
+
+
+def test_a_full_queue_drops_counts_and_logs_once_without_waiting(
+    stored_in: Callable[..., Bucket], proxy: Proxy, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.mode = "hang"
+    stored_in(endpoint_url=proxy.url, queue_size=10, threads=2, attempts=1, exit_timeout=0.1)
+    started = time.perf_counter()
+    with caplog.at_level(logging.WARNING):
+        capture_many(200)
+    assert time.perf_counter() - started < 1.0
+    stats = capture.stats()
+    assert stats.queued <= 12
+    assert stats.dropped >= 185
+    assert stats.queued + stats.dropped + stats.failed == 200
+    assert caplog.text.count("queue of 10 is full") == 1
+
+
+def test_a_burst_against_a_slow_s3_goes_to_the_spool_instead_of_being_dropped(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.delay = 0.5
+    bucket = stored_in(endpoint_url=proxy.url, queue_size=20, threads=2, spool_dir=tmp_path, retry_seconds=0.02)
+    ids = []
+    for number in range(60):
+        ids += capture_many(1, start=number)
+        time.sleep(0.01)
+    assert capture.stats().dropped == 0
+    proxy.delay = 0.0
+    assert capture.flush(20)
+    wait_until(lambda: not spooled(tmp_path), 30)
+    assert sorted(trace["request_id"] for trace in bucket.traces()) == ids
+    assert capture.stats().spooled > 0
+
+
+def test_a_silent_s3_is_given_up_after_its_time_outs_and_the_trace_is_kept(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.mode = "hang"
+    stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, attempts=1)
+    capture_many(1)
+    assert capture.flush(9)
+    assert len(spooled(tmp_path)) == 1
+
+
+def test_shutdown_is_bounded_and_keeps_what_hangs(
+    stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path
+) -> None:
+    proxy.mode = "hang"
+    stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, exit_timeout=0.3, threads=2)
+    capture_many(6)
+    started = time.monotonic()
+    capture.shutdown()
+    assert time.monotonic() - started < 2.5
+    assert len(spooled(tmp_path)) == 6
+
+
+def test_a_missing_bucket_is_reported_and_the_trace_kept(s3_client: Any, tmp_path: Path) -> None:
+    capture.configure(bucket="capture-no-such-bucket", spool_dir=tmp_path)
+    capture_many(1)
+    assert capture.flush(10)
+    assert capture.stats().last_error is not None
+    assert "NoSuchBucket" in str(capture.stats().last_error)
+    assert len(spooled(tmp_path)) == 1
+
+
+def test_the_failing_thread_waits_for_nothing(stored_in: Callable[..., Bucket], proxy: Proxy, tmp_path: Path) -> None:
+    stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, exit_timeout=0.1)
+    capture_many(20)
+    for mode, delay in (("open", 0.0), ("open", 2.0), ("reset", 0.0)):
+        proxy.mode, proxy.delay = mode, delay
+        times = []
+        for number in range(200):
+            error = raised(ValueError(str(number)))
+            started = time.perf_counter()
+            capture.capture_exception(error, event={"headers": {"a": "b"}, "body": {"x": [1, 2, 3]}})
+            times.append(time.perf_counter() - started)
+            time.sleep(0.002)
+        times.sort()
+        assert times[100] < 0.001, (mode, delay)
+        assert times[198] < 0.005, (mode, delay)
+
+
+def test_a_signal_handler_may_capture_while_the_main_thread_does(stored_in: Callable[..., Bucket]) -> None:
+    bucket = stored_in()
+    before = signal.signal(signal.SIGALRM, lambda *_: capture.capture_exception(raised(KeyError("in a signal"))))
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+    try:
+        capture_many(40)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert capture.flush(60)
+    assert len([trace for trace in bucket.traces() if trace["exception_type"] == "ValueError"]) == 40
+
+
+def test_a_forked_child_stores_its_own_and_the_parent_its_own(stored_in: Callable[..., Bucket]) -> None:
+    bucket = stored_in()
+    capture_many(5)
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            capture_many(5, start=100)
+            code = 0 if capture.flush(20) and capture.stats().sent == 5 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    capture_many(5, start=5)
+    assert capture.flush(20)
+    expected = [f"r{number:05d}" for number in [*range(10), *range(100, 105)]]
+    assert sorted(trace["request_id"] for trace in bucket.traces()) == expected
+
+
+def test_forks_in_the_middle_of_a_storm_never_hang(stored_in: Callable[..., Bucket]) -> None:
+    stored_in(client_factory=lambda: NoClient(), queue_size=2_000)
+    stop = threading.Event()
+
+    def storm() -> None:
+        while not stop.is_set():
+            capture.capture_exception(raised(ValueError()))
+            time.sleep(0.001)
+
+    threads = [threading.Thread(target=storm) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(10):
+            pid = os.fork()
+            if pid == 0:
+                capture.capture_exception(raised(ValueError()))
+                os._exit(0 if capture.flush(20) else 3)
+            wait_until(lambda pid=pid: os.waitpid(pid, os.WNOHANG) == (pid, 0), 25)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+class NoClient:
+    """A client that costs nothing, for the load of storms; nothing is asserted about what it stores."""
+
+    def put_object(self, **_: Any) -> dict[str, Any]:
+        return {}
+
+
+def test_what_was_captured_last_is_flushed_at_exit(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGY_TRACES_BUCKET", bucket.name)
+    script = "from dagy import capture\ntry: 1/0\nexcept Exception: capture.capture_exception(org_id='org_9')\n"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=root())
+    assert bucket.only()["exception_type"] == "ZeroDivisionError"
+    assert bucket.keys()[0].startswith("exceptions/org_9/")
+
+
+def test_importing_capture_loads_the_standard_library_only() -> None:
+    script = (
+        "import sys; before = set(sys.modules)\n"
+        "from dagy import capture\n"
+        "import dagy.capture.wsgi, dagy.capture.asgi, dagy.capture.aws_lambda\n"
+        "names = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(name for name in names if name not in sys.stdlib_module_names and name != 'dagy'))\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], check=True, timeout=60, cwd=root(), capture_output=True, text=True
+    )
+    assert result.stdout.strip() == ""
+
+
+def test_many_threads_lose_nothing(stored_in: Callable[..., Bucket]) -> None:
+    bucket = stored_in()
+    threads = [threading.Thread(target=capture_many, args=(10,), kwargs={"start": 100 * n}) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert capture.flush(60)
+    assert len(bucket.keys()) == 80
+    stats = capture.stats()
+    assert (stats.sent, stats.queued, stats.dropped, stats.failed, stats.last_error) == (80, 0, 0, 0, None)
+
+
+def built(number: int) -> BuiltTrace:
+    body = {"request_id": f"r{number:05d}"}
+    return BuiltTrace(
+        key=capture.s3_key(org_id="org_1", timestamp=WHEN, request_id=f"r{number:05d}"),
+        metadata={"request-id": f"r{number:05d}", "timestamp": "2026-01-15T10:30:00.123456Z"},
+        body=body,
+        data=json.dumps(body).encode(),
+    )
+
+
+def root() -> Path:
+    return Path(__file__).parents[2]
+
+
+WHEN = capture.parse_key("exceptions/_none/2026/01/15/103000123456_a.json").timestamp  # type: ignore[union-attr]

@@ -1,0 +1,165 @@
+"""The four people of all tests, their clients, and buckets on the real S3 server."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.core.cache import cache
+from django.test import Client
+
+from dagy import capture
+from dagy_console.accounts.context import actor_for
+from dagy_console.accounts.models import Membership, User
+from dagy_console.accounts.services import create_access_token
+from dagy_console.core import storage
+from dagy_console.core.actors import Actor, Origin
+from dagy_console.core.permissions import Role
+from dagy_console.core.tasks import make_partitions
+from dagy_console.customers.models import Organization
+from dagy_console.exceptions.services import reconciling
+
+
+def pytest_configure() -> None:
+    """Pages are rendered from the sources' static files: collecting and hashing them is for the browser's stack."""
+    from django.conf import settings
+
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
+
+
+PASSWORD = "correct horse battery staple"
+_HASH = make_password(PASSWORD)
+
+
+def _person(email: str, *, org: str = "", role: Role = Role.VIEWER, super_admin: bool = False) -> User:
+    user = User.objects.create(email=email, name=email.split("@")[0], password=_HASH, super_admin=super_admin)
+    if org:
+        organization, _ = Organization.objects.get_or_create(id=org, defaults={"name": org})
+        Membership.objects.create(user=user, organization=organization, role=role)
+    return user
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Partitions are made once, and not anew in every test's transaction."""
+    with django_db_blocker.unblock():
+        make_partitions()
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    """The super admin."""
+    return _person("alice@dagy.example", super_admin=True)
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    """The owner of org_blue."""
+    return _person("bob@blue.example", org="org_blue", role=Role.OWNER)
+
+
+@pytest.fixture
+def vera(db: None) -> User:
+    """A viewer in org_blue."""
+    return _person("vera@blue.example", org="org_blue", role=Role.VIEWER)
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    """A developer in org_red."""
+    return _person("charlie@red.example", org="org_red", role=Role.DEVELOPER)
+
+
+@pytest.fixture
+def as_actor() -> Callable[[User], Actor]:
+    return lambda user: actor_for(user, Origin(ip="203.0.113.7", request_id="test-request"))
+
+
+@pytest.fixture
+def browse() -> Callable[[User], Client]:
+    """A signed-in browser without JavaScript."""
+
+    def signed_in(user: User) -> Client:
+        client = Client()
+        client.force_login(user, backend="allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    return signed_in
+
+
+@pytest.fixture
+def api(as_actor: Callable[[User], Actor]) -> Callable[[User], Client]:
+    """An API client with an access token."""
+
+    def with_token(user: User) -> Client:
+        token, _ = create_access_token(actor=as_actor(user), user=user)
+        return Client(headers={"Authorization": f"Bearer {token}"})
+
+    return with_token
+
+
+@pytest.fixture(autouse=True)
+def _empty_cache() -> None:
+    cache.clear()
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A bucket of this test alone, and what a foreign writer can do in it."""
+
+    name: str
+
+    def put(self, org: str = "org_blue", *, at: datetime | None = None, request_id: str = "", **fields: Any) -> str:
+        """Write a trace as any other program would; answers its key."""
+        when = at or datetime.now(UTC)
+        request_id = request_id or f"req-{uuid.uuid4().hex[:12]}"
+        body = {
+            "timestamp": when.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "request_id": request_id,
+            "function_name": "dagy-api-test",
+            "exception_type": "ValueError",
+            "exception_message": "Invalid flow spec",
+            "traceback": "Traceback (most recent call last):\n"
+            '  File "/srv/app/dagy/runs.py", line 7, in start\n    boom()\nValueError: Invalid flow spec\n',
+            "http_method": "POST",
+            "http_path": "/runs",
+            "org_id": org,
+            "event": {"headers": {"user-agent": "test"}},
+        } | fields
+        key = capture.s3_key(org_id=org, timestamp=when, request_id=request_id)
+        names = ("exception_type", "http_method", "http_path", "request_id", "timestamp", "org_id")
+        metadata = capture.encode_metadata({name.replace("_", "-"): body[name] for name in names})
+        self.put_bytes(key, json.dumps(body).encode(), metadata)
+        return key
+
+    def put_bytes(self, key: str, body: bytes, metadata: dict[str, str] | None = None) -> None:
+        storage.client().put_object(
+            Bucket=self.name, Key=key, Body=body, Metadata=metadata or {}, ContentType="application/json"
+        )
+
+    def delete(self, key: str) -> None:
+        storage.client().delete_object(Bucket=self.name, Key=key)
+
+    def keys(self) -> list[str]:
+        pages = storage.client().get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+@pytest.fixture
+def bucket(settings: Any) -> Iterator[Bucket]:
+    name = f"test-{uuid.uuid4().hex[:20]}"
+    storage.client().create_bucket(Bucket=name)
+    settings.TRACES_BUCKET = name
+    yield Bucket(name)
+
+
+@pytest.fixture
+def indexed(bucket: Bucket, db: None) -> Callable[[], None]:
+    """Bring the index up to date with the bucket."""
+    return lambda: reconciling.rebuild(restart=True, report=lambda found, upto: None) and None

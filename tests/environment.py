@@ -1,0 +1,14 @@
+"""Loaded before Django (`-p tests.environment`): gives each parallel test process a Redis database of its own."""
+
+import os
+from urllib.parse import urlsplit, urlunsplit
+
+if "DATABASE_URL" not in os.environ:
+    raise SystemExit("Run the tests with `make test`: it starts the servers that they need.")
+
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+_parts = urlsplit(os.environ["REDIS_URL"])
+os.environ["REDIS_URL"] = urlunsplit(_parts._replace(path=f"/{1 + int(_worker.removeprefix('gw')) % 14}"))
+os.environ.setdefault("DAGY_SECRET_KEY", "tests-" + "0123456789" * 5)
+os.environ["DAGY_DEMO"] = "1"
+os.environ["DAGY_LOG_LEVEL"] = "WARNING"
