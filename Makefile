@@ -4,6 +4,9 @@
 .DEFAULT_GOAL := help
 ARGS ?=
 
+# Without compiled files every process would compile all its libraries again: a start takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 

@@ -25,6 +25,10 @@ swift_hash_path_suffix = {suffix}
 [storage-policy:0]
 name = default
 default = yes
+
+[swift-constraints]
+# S3 allows 2 KB of metadata in one value; Swift's own limit is 256 bytes
+max_meta_value_length = 2048
 """
 
 _DEFAULT = """\
@@ -49,6 +53,8 @@ pipeline = {server}-server
 
 [app:{server}-server]
 use = egg:swift#{server}
+# no updater runs: an object of which its container does not hear in time would stay out of listings
+container_update_timeout = 30
 """
 
 _PROXY = """\

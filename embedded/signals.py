@@ -8,7 +8,7 @@ import signal
 from embedded.processes import die_with_parent
 
 
-class Stopped(Exception):  # noqa: N818  (no error: somebody asked for it)
+class Stopped(Exception):
     """A person or the system asked us to stop."""
 
 

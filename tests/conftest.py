@@ -26,9 +26,11 @@ from dagy_console.exceptions.services import reconciling
 
 
 def pytest_configure() -> None:
-    """Pages are rendered from the sources' static files: collecting and hashing them is for the browser's stack."""
+    """Pages are rendered from the sources' static files (the browser's stack collects and hashes them); only the tests
+    of capturing capture."""
     from django.conf import settings
 
+    capture.configure(enabled=False)
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
 

@@ -8,7 +8,8 @@ if "DATABASE_URL" not in os.environ:
 
 _worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 _parts = urlsplit(os.environ["REDIS_URL"])
-os.environ["REDIS_URL"] = urlunsplit(_parts._replace(path=f"/{1 + int(_worker.removeprefix('gw')) % 14}"))
+_number = int(_parts.path.strip("/") or 0) + 1 + int(_worker.removeprefix("gw")) % 14
+os.environ["REDIS_URL"] = urlunsplit(_parts._replace(path=f"/{_number}"))
 os.environ.setdefault("DAGY_SECRET_KEY", "tests-" + "0123456789" * 5)
 os.environ["DAGY_DEMO"] = "1"
 os.environ["DAGY_LOG_LEVEL"] = "WARNING"

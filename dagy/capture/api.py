@@ -168,6 +168,14 @@ def capture_stacks(
     return request_id
 
 
+def prepare() -> None:
+    """Load what the first PUT needs (boto3 takes its half second), so that it can be quick later. Never raises."""
+    try:
+        _get_writer().prepare()
+    except Exception as problem:
+        log.warning("S3 could not be prepared (%s)", type(problem).__name__)
+
+
 def flush(timeout: float = 5.0) -> bool:
     """Wait until everything captured so far is in S3 or in the spool; False where `timeout` seconds were not enough."""
     writer = _writer

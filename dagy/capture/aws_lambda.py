@@ -13,6 +13,7 @@ import base64
 import functools
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
@@ -24,6 +25,7 @@ from dagy.capture.snapshot import Frames, frames_of_thread
 
 Handler = TypeVar("Handler", bound=Callable[[Any, Any], Any])
 _FLUSH_SECONDS = 5.0
+_PREPARE_SECONDS = 3.0
 
 
 class LambdaTimeoutError(TimeoutError):
@@ -58,14 +60,36 @@ def capture_handler(handler: Any = None, *, timeout_margin_ms: int = 500) -> Any
     return wrapper
 
 
-def _start_guard(request: RequestContext, context: Any, margin: float) -> threading.Timer | None:
+class _Guard(threading.Thread):
+    """Waits for the moment shortly before the deadline."""
+
+    def __init__(self, request: RequestContext, seconds: float, margin: float) -> None:
+        super().__init__(name="dagy-capture-deadline", daemon=True)
+        self._request = request
+        self._seconds = seconds
+        self._margin = margin
+        self._handler_thread = threading.get_ident()
+        self._cancelled = threading.Event()
+
+    def run(self) -> None:
+        # Importing boto3 takes longer than the margin; short invocations never come here.
+        if self._cancelled.wait(max(0.0, self._seconds - _PREPARE_SECONDS)):
+            return
+        started = time.monotonic()
+        api.prepare()
+        left = min(self._seconds, _PREPARE_SECONDS) - (time.monotonic() - started)
+        if not self._cancelled.wait(max(0.0, left)):
+            _store_stacks(self._request, self._handler_thread, self._margin)
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+
+def _start_guard(request: RequestContext, context: Any, margin: float) -> _Guard | None:
     left = _seconds_left(context)
     if left is None or left <= margin or not api.is_enabled():
         return None
-    handler_thread = threading.get_ident()
-    guard = threading.Timer(left - margin, _store_stacks, (request, handler_thread, margin))
-    guard.name = "dagy-capture-deadline"
-    guard.daemon = True
+    guard = _Guard(request, left - margin, margin)
     guard.start()
     return guard
 

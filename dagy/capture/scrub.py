@@ -46,7 +46,7 @@ _NAMED = re.compile(
     rf"(?:(?P<strong>{_STRONG})|(?<![a-z])(?P<weak>{_WEAK})|(?P<late>tokens?|sessid))"
     r"(?P<rest>[\w-]{0,40}\\*[\"']?\]?)"
     r"(?:(?P<sep>\s{0,3}(?:=>|==?|:|%3[Dd]|(?<=\s)(?:is|was)(?=\s))\s{0,3})|(?<=[\"'])(?P<comma>\s{0,3},\s{0,3}))"
-    r"(?P<prefix>[bBuUrRfF]{0,2})"
+    r"(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?"
     r"(?P<value>\\+\"(?:.*?)(?:\\+\"|\Z)|\\+'(?:.*?)(?:\\+'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"
     r"|[^\s,;&\"'<>(){}\[\]\\]+)",
     re.IGNORECASE | re.DOTALL,
@@ -220,6 +220,9 @@ def _named(match: re.Match[str]) -> str:
     ):
         return match[0]
     separator = (match["sep"] or "").strip().lower()
+    # `NoCredentialsError: …` is a class and its message.
+    if separator == ":" and match["rest"].lower().endswith(("error", "exception", "expired", "failure")):
+        return match[0]
     prose = separator in ("is", "was") or (separator == ":" and not match["strong"])
     if prose and not quote and not _looks_secret(value):
         return match[0]

@@ -159,6 +159,11 @@ class Writer:
                 return
             self._keep(build_trace(snapshot, self.config.scrubber))
 
+    def prepare(self) -> None:
+        """Make the S3 client now. Raises what boto3 raises where it finds no configuration."""
+        if self.config.bucket is not None:
+            self._get_client()
+
     def drain_at_start(self) -> None:
         """Send what an earlier process left in the spool, in the background."""
         if self._drainer is not None and self.spool is not None and self.spool.has_files():

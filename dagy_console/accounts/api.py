@@ -5,13 +5,13 @@ from typing import Any
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from ninja import Field, Schema
+from ninja import Field, Schema, Status
 
 from dagy_console.accounts import services
 from dagy_console.accounts.context import actor_for, origin_of
 from dagy_console.accounts.models import User
 from dagy_console.core.actors import ActorKind
-from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter
+from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter, Text
 from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
 from dagy_console.core.times import to_rfc3339
 
@@ -19,8 +19,8 @@ router = StrictRouter(tags=["accounts"])
 
 
 class LoginIn(Schema):
-    email: str = Field(max_length=254)
-    password: str = Field(max_length=1000)
+    email: Text = Field(max_length=254)
+    password: Text = Field(max_length=1000)
 
 
 class LoginOut(Schema):
@@ -62,12 +62,12 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
 
 
 @router.post("/auth/logout", response={204: None, **PROBLEMS})
-def logout(request: ApiRequest) -> tuple[int, None]:
+def logout(request: ApiRequest) -> Status[None]:
     """End the access token that this request came with."""
     if request.actor.kind is not ActorKind.TOKEN:
         raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
     services.revoke_access_token(actor=request.actor, token_id=int(request.actor.origin.session_id.split(":")[1]))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/me", response={200: MeOut, **PROBLEMS})

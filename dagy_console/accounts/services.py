@@ -65,6 +65,14 @@ def create_user(*, actor: Actor, email: str, name: str, password: str, super_adm
 
 
 @transaction.atomic
+def set_password(*, actor: Actor, user: User, password: str) -> None:
+    """Replace the password. Sessions that were opened with the old one end."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    record(Action.PASSWORD_SET, actor=actor, resource_type="user", resource_id=str(user.pk), resource_name=user.email)
+
+
+@transaction.atomic
 def add_member(*, actor: Actor, user: User, organization: Organization, role: Role) -> Membership:
     membership = Membership.objects.create(user=user, organization=organization, role=role)
     record(

@@ -21,6 +21,7 @@ class Action(StrEnum):
     TOKEN_REVOKED = "access_token.revoked", "Revoked an access token"
     PERMISSION_DENIED = "permission.denied", "Was refused for lack of a permission"
     USER_CREATED = "user.created", "Created a user"
+    PASSWORD_SET = "user.password_set", "Set a user's password"
     MEMBER_ADDED = "membership.created", "Added a member"
     ORGANIZATION_CREATED = "organization.created", "Created an organization"
     TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace"

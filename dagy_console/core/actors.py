@@ -1,4 +1,4 @@
-"""Who acts: a user by session, a user by access token, or the system. Built once per request, passed to every service."""
+"""Who acts: a user by session or by access token, or the system. Built once per request, passed to every service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

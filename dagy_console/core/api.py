@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Field, Router, Schema
 from ninja.utils import check_csrf
+from pydantic import AfterValidator
 
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.errors import ConsoleError, FieldError, Invalid, NotAuthenticated
@@ -15,6 +16,15 @@ from dagy_console.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 ApiRequest = ConsoleRequest
 _SAFE = {"GET", "HEAD", "OPTIONS"}
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character, which no text here may")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
 
 
 class QueryParams(Schema):

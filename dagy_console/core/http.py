@@ -102,7 +102,7 @@ def problem(request: HttpRequest, error: ConsoleError) -> JsonResponse:
 
 
 def error_response(request: HttpRequest, error: ConsoleError) -> HttpResponse:
-    """The problem (API), the sign-in page (console, not signed in) or the error page. Denials are told to the watchers."""
+    """The problem (API), the sign-in page (console, not signed in) or the error page; watchers hear of denials."""
     if isinstance(error, PermissionDenied):
         for watch in denial_watchers:
             watch(request, error)

@@ -8,6 +8,7 @@ import structlog
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
+from redis import RedisError
 
 from dagy_console.core.errors import ConsoleError, TooLarge, Unavailable
 from dagy_console.core.http import error_response
@@ -18,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class RequestIdMiddleware:
-    """`X-Request-Id`: the caller's where well-formed, else a new one; in the logs, audit entries, traces and the answer."""
+    """`X-Request-Id`: the caller's where well-formed, else a new one; in logs, audit entries, traces and the answer."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -68,6 +69,11 @@ def as_console_error(exception: Exception) -> ConsoleError | None:
         return exception
     if isinstance(exception, RequestDataTooBig | TooManyFieldsSent):
         return TooLarge("The request is larger than 2 MB, or has over 2,000 fields. Nothing was changed.")
+    if isinstance(exception, RedisError):
+        log.error("redis.unavailable", error=str(exception).strip())
+        return Unavailable(
+            "Redis, which counts failed sign-ins, did not answer. Nothing was changed; try again shortly."
+        )
     if isinstance(exception, OperationalError):
         log.error("database.unavailable", error=str(exception).strip())
         return Unavailable("The database did not answer. Nothing was changed; try again in a few seconds.")

@@ -40,6 +40,10 @@ class StorageUnavailable(Unavailable):
     title = "The S3 server is not available"
 
 
+class BucketMissing(StorageUnavailable):
+    title = "The bucket does not exist"
+
+
 class StorageDenied(Unavailable):
     title = "The S3 server refuses access"
 
@@ -159,6 +163,16 @@ def stream_object(key: str) -> tuple[Iterator[bytes], int]:
     return answer["Body"].iter_chunks(256 * 1024), answer["ContentLength"]
 
 
+def put_object(key: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> str:
+    """Write an object; `metadata` must be ASCII already. Answers its ETag, without quotes."""
+    bucket = traces_bucket()
+    with _named_errors("PutObject", bucket, key):
+        answer = client().put_object(
+            Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata), ContentType=content_type
+        )
+    return answer["ETag"].strip('"')
+
+
 def list_prefixes(prefix: str) -> list[str]:
     """The names right below `prefix` that hold something, each ending in `/`."""
     bucket = traces_bucket()
@@ -180,7 +194,7 @@ def list_page(prefix: str, *, start_after: str = "", limit: int = 1_000) -> tupl
 
 
 def delete_objects(keys: Sequence[str]) -> DeleteOutcome:
-    """Delete up to 1,000 keys in one request. Raises StorageUnavailable, StorageDenied where the whole request failed."""
+    """Delete up to 1,000 keys in one request. Raises StorageUnavailable, StorageDenied where all of it failed."""
     bucket = traces_bucket()
     objects = [{"Key": key} for key in keys]
     with _named_errors("DeleteObjects", bucket, ""):
@@ -197,7 +211,7 @@ def delete_objects(keys: Sequence[str]) -> DeleteOutcome:
 
 
 def presigned_download(key: str, *, filename: str) -> str:
-    """A link that downloads the object as `filename` (plain ASCII) for settings.DOWNLOAD_SECONDS, without signing in."""
+    """A link that downloads the object as `filename` (plain ASCII), good for settings.DOWNLOAD_SECONDS."""
     bucket = traces_bucket()
     with _named_errors("GetObject", bucket, key):
         return client(endpoint_url=settings.S3_PUBLIC_ENDPOINT_URL).generate_presigned_url(
@@ -216,6 +230,20 @@ def check_bucket(bucket: str) -> None:
     """Raises what is wrong with the bucket, if anything."""
     with _named_errors("HeadBucket", bucket, ""):
         client(read_timeout=2, attempts=1).head_bucket(Bucket=bucket)
+
+
+def make_bucket(bucket: str) -> bool:
+    """Make the bucket where it is missing; answers whether it was. Raises StorageUnavailable, StorageDenied."""
+    try:
+        check_bucket(bucket)
+    except BucketMissing:
+        # AWS refuses the name of its first region here, and wants that of any other.
+        where: Any = {"LocationConstraint": settings.S3_REGION}
+        extra = {} if settings.S3_REGION == "us-east-1" else {"CreateBucketConfiguration": where}
+        with _named_errors("CreateBucket", bucket, ""):
+            client().create_bucket(Bucket=bucket, **extra)
+        return True
+    return False
 
 
 def _explained(code: str, message: str) -> str:
@@ -247,13 +275,12 @@ def _from_answer(error: ClientError, operation: str, bucket: str, key: str) -> E
     code = _code(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket" or (operation == "HeadBucket" and status == 404):
-        return StorageUnavailable(f"The bucket {bucket} does not exist: make it, or correct DAGY_TRACES_BUCKET.")
+        return BucketMissing(f"The bucket {bucket} does not exist: make it, or correct DAGY_TRACES_BUCKET.")
     if code in {"NoSuchKey", "404", "NotFound"} and key:
         return ObjectGone("This trace is no longer in storage: it was deleted there. The list follows within seconds.")
     if code in {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}:
         return StorageDenied(f"The S3 server does not accept the console's credentials ({code}).")
     if status == 403 or code == "AccessDenied":
-        return StorageDenied(
-            f"The S3 server refuses {operation} on {bucket}: the credentials lack {_IAM_ACTIONS.get(operation, operation)}."
-        )
+        action = _IAM_ACTIONS.get(operation, f"s3:{operation}")
+        return StorageDenied(f"The S3 server refuses {operation} on {bucket}: the credentials lack {action}.")
     return StorageUnavailable(f"The S3 server answered {code or status} to {operation}. Try again in a moment.")

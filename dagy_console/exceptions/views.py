@@ -15,6 +15,7 @@ from dagy_console.core.http import ConsoleRequest, page_context, render_page
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.forms import FILTERS, DeletionForm, query_from_fields
 from dagy_console.exceptions.index_status import index_status
+from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.presenting import ranges, summary_context, terms
 from dagy_console.exceptions.search import BadQuery, TraceQuery, parse
 from dagy_console.exceptions.serializers import job_row, search_url, term_query, trace_row, trace_url
@@ -71,32 +72,42 @@ def trace(request: ConsoleRequest) -> HttpResponse:
     query = _query_or_none(request.GET.get("q", ""))
     row = selectors.get_trace(request.actor, request.GET.get("key", ""))
     reading = read_preview(row)
-    newer, older = selectors.neighbours(request.actor, query, row)
     context = {
         "nav": "exceptions",
         "trace": trace_row(row, query)
         | {"bucket": reading.bucket, "s3_uri": reading.s3_uri, "metadata": reading.metadata},
         "preview": reading.preview,
         "problem": reading.problem,
-        "neighbours": {
-            "newer_url": trace_url(newer.key, query) if newer else None,
-            "older_url": trace_url(older.key, query) if older else None,
-        },
-        "links": [
-            {"label": label, "url": search_url(found), "count": selectors.count_up_to(request.actor, found, 1_000)}
-            for label, found in (
-                ("Same request id", term_query("request", row.request_id)),
-                ("Same group", term_query("group", row.fingerprint)),
-                ("Same organization", term_query("org", row.org_id)),
-            )
-            if found.terms
-        ],
+        "neighbours": _neighbours(request, query, row),
+        "links": _links(request, row),
         "query": query,
         "back_url": search_url(query),
         "content_url": trace_url(row.key, page="exceptions:content"),
         "download_url": trace_url(row.key, page="exceptions:download"),
     }
     return render_page(request, "exceptions/trace.html", context, status=reading.status)
+
+
+def _neighbours(request: ConsoleRequest, query: TraceQuery, row: Trace) -> dict[str, str | None]:
+    newer, older = selectors.neighbours(request.actor, query, row)
+    return {
+        "newer_url": trace_url(newer.key, query) if newer else None,
+        "older_url": trace_url(older.key, query) if older else None,
+    }
+
+
+def _links(request: ConsoleRequest, row: Trace) -> list[dict[str, Any]]:
+    """To what is like this trace, each with how many there are."""
+    alike = {
+        "Same request id": term_query("request", row.request_id),
+        "Same group": term_query("group", row.fingerprint),
+        "Same organization": term_query("org", row.org_id),
+    }
+    return [
+        {"label": label, "url": search_url(found), "count": selectors.count_up_to(request.actor, found, 1_000)}
+        for label, found in alike.items()
+        if found.terms
+    ]
 
 
 def _query_or_none(text: str) -> TraceQuery:

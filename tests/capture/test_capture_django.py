@@ -99,6 +99,8 @@ def bucket_of_django(stored_in: Callable[..., Bucket]) -> Any:
         DAGY_CAPTURE_CONTEXT=f"{__name__}.context",
         ALLOWED_HOSTS=["*"],
         DEBUG=False,
+        # The error pages of the project know its own URLs.
+        TEMPLATES=[],
     ):
         yield stored_in()
 

@@ -125,7 +125,8 @@ def test_a_named_secret_in_text_is_filtered(text: str) -> None:
     "text",
     [
         "Unexpected token: '}' at line 3".replace("'}'", "comma"), "Basic authentication failed", "KeyError: 'token'",
-        "the password is wrong", "12345678-1234-1234-1234-123456789012", "order 1737000000123456 not found",
+        "the password is wrong", "NoCredentialsError: Unable to locate credentials",
+        "12345678-1234-1234-1234-123456789012", "order 1737000000123456 not found",
         "task_42 exceeded timeout_seconds=30", "GET /flows/7/tokens", "no such key: exceptions/org_1/2026/a.json",
     ],
 )  # fmt: skip

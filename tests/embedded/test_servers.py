@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import boto3
@@ -98,7 +99,9 @@ class Servers:
             process.kill()
             process.communicate(timeout=20)
         for pid in self.processes():
-            os.kill(pid, signal.SIGKILL)
+            # They end with their killed parent, some before we come to them.
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _announced_by(self, path: Path, pid: int) -> bool:
         return path.exists() and json.loads(path.read_text())["pid"] == pid

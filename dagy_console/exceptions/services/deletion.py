@@ -1,6 +1,6 @@
 """Bulk deletion: planned, confirmed by count, then done in batches by a worker that may die at any point.
 
-A job's set is frozen: what matched the query and was in the index at its `cutoff`. Traces written later are not touched.
+A job's set is frozen: what matched the query and was in the index at its `cutoff`. Later traces are not touched.
 Each batch is deleted in S3 first and then, in one transaction, taken out of the index and counted; so after a crash the
 rows that are left are just those that are still to do, and S3 does not mind deleting a key twice.
 """
@@ -84,7 +84,7 @@ def start_deletion(*, actor: Actor, query: TraceQuery, cutoff: datetime, expecte
         if matched != expected_count:
             raise CountChanged(expected=expected_count, actual=matched)
         job = _create(actor, query=query.text, cutoff=cutoff, matched=matched)
-        transaction.on_commit(lambda: tasks.run_deletion.delay(str(job.id)))
+        _hand_over(job)
     return job
 
 
@@ -94,7 +94,7 @@ def start_key_deletion(*, actor: Actor, keys: Sequence[str]) -> DeletionJob:
     wanted = _checked(keys)
     with transaction.atomic():
         job = _create(actor, keys=wanted, cutoff=timezone.now(), matched=len(wanted))
-        transaction.on_commit(lambda: tasks.run_deletion.delay(str(job.id)))
+        _hand_over(job)
     return job
 
 
@@ -265,6 +265,11 @@ def _create(
         existed = {"keys": keys, "in_index": selectors.indexed_keys(actor, keys)} if keys is not None else {}
         _record(Action.DELETION_STARTED, job, actor=actor, more=existed)
     return job
+
+
+def _hand_over(job: DeletionJob) -> None:
+    """To a worker, once it is committed. Where the broker is down the job waits until beat finds it."""
+    transaction.on_commit(lambda: tasks.run_deletion.delay(str(job.id)), robust=True)
 
 
 def _record(

@@ -4,8 +4,8 @@ The bucket's keys are sorted, and so are the index's: a page of the listing is c
 stretch of keys. What is new or changed is read, what is gone is dropped. A pass does two things:
 
 - *hot*: every organization from yesterday on, where new traces land;
-- *cold*: the whole bucket, a stretch a pass, as far as the time budget goes, and round again. A bucket of a few thousand
-  objects is walked whole in every pass; one of millions in the background.
+- *cold*: the whole bucket, a stretch a pass, as far as the time budget goes, and round again. A bucket of a few
+  thousand objects is walked whole in every pass; one of millions in the background.
 """
 
 from collections.abc import Callable, Iterator
@@ -88,7 +88,7 @@ def _cold(this: QuerySet[IndexState], *, until: float, pool: ThreadPoolExecutor)
     for stretch in walk(PREFIX, start_after=state.position, pool=pool):
         found.add(stretch.findings)
         this.update(position=stretch.upto)
-        if monotonic() > until:
+        if monotonic() > until and stretch.upto != END:
             return found
     this.update(position="", complete_at=F("cycle_started_at"))
     return found

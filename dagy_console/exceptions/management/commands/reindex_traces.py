@@ -35,7 +35,7 @@ class Command(BaseCommand):
             raise CommandError(f"{error.detail} What was indexed stays; run the command again to go on.") from None
         _record(Action.REINDEX_FINISHED, {"listed": found.listed, "read": found.read, "removed": found.removed})
         self.stdout.write(
-            f"Done: {found.listed:,} objects, {found.read:,} read, {found.removed:,} rows of objects that are gone removed."
+            f"Done: {found.listed:,} objects, {found.read:,} read, {found.removed:,} rows of vanished objects removed."
         )
 
 

@@ -1,0 +1,50 @@
+"""`manage.py seed_demo`: a believable platform to look at. Run again, it changes nothing but passwords given anew."""
+
+import json
+import os
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from dagy_console.core.errors import ConsoleError
+from dagy_console.exceptions.demo.people import make_people
+from dagy_console.exceptions.demo.storing import has_traces, store
+from dagy_console.exceptions.demo.traces import demo_objects
+
+
+class Command(BaseCommand):
+    help = "Make demo organizations, people (passwords: DAGY_DEMO_PASSWORDS, else random and printed) and traces."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--traces", type=int, default=900, help="how many, besides a few odd ones (default 900)")
+
+    def handle(self, *args: Any, traces: int, **options: Any) -> None:
+        if traces < 0:
+            raise CommandError("--traces must be 0 or more.")
+        for email, password in make_people(_given_passwords()).items():
+            self.stdout.write(f"{email} signs in with {password}")
+        try:
+            self._make_traces(traces)
+        except ConsoleError as error:
+            raise CommandError(f"{error.detail} People, and traces written so far, stay.") from None
+
+    def _make_traces(self, count: int) -> None:
+        if has_traces():
+            self.stdout.write("There are traces already: none were written.")
+            return
+        objects = demo_objects(count, now=timezone.now())
+        store(objects, report=lambda written: self.stdout.write(f"{written:,} of {len(objects):,} traces written"))
+
+
+def _given_passwords() -> dict[str, str]:
+    text = os.environ.get("DAGY_DEMO_PASSWORDS") or "{}"
+    try:
+        passwords = json.loads(text)
+    except ValueError:
+        passwords = None
+    if not isinstance(passwords, dict) or not all(isinstance(value, str) for value in passwords.values()):
+        raise CommandError(
+            'DAGY_DEMO_PASSWORDS must be JSON such as {"super_admin": "…", "owner": "…", "viewer": "…"}.'
+        )
+    return passwords

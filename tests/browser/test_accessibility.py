@@ -1,0 +1,62 @@
+"""axe finds nothing on any page, in light and dark, wide and on a phone."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import OpenAs, allow
+from tests.browser.corpus import RICH
+
+SIZES = ((1440, 900), (390, 844))
+PAGES = {
+    "sign-in": "/accounts/login/",
+    "home": "/console/",
+    "list": "/console/exceptions/?q=org%3Aorg_blue+-type%3AKeyError",
+    "bad query": "/console/exceptions/?q=colour%3Ared",
+    "nothing found": "/console/exceptions/?q=type%3ANowhere",
+    "deletions": "/console/exceptions/deletions/",
+    "audit": "/console/audit/",
+    "system": "/console/system/",
+}
+
+
+def violations(page: Page) -> dict[str, str]:
+    """What axe finds in each theme and size: name of the combination -> report."""
+    found = {}
+    axe = Axe()
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            result = axe.run(page)
+            if result.violations_count:
+                found[f"{theme} {width}"] = result.generate_report()
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_has_no_barriers(open_as: OpenAs, name: str) -> None:
+    page = open_as(None if name == "sign-in" else "alice")
+    allow(page, "status of 422")
+    page.goto(PAGES[name])
+    assert violations(page) == {}
+
+
+def test_a_trace_and_its_unfolded_frames_have_no_barriers(page: Page) -> None:
+    page.goto(f"/console/exceptions/?q=request%3A{RICH}")
+    page.locator("#results [data-open]").click()
+    page.get_by_role("button", name="Show all frames").click()
+    page.get_by_role("button", name="Expand all").click()
+    assert violations(page) == {}
+
+
+def test_a_deletion_has_no_barriers_from_the_question_to_its_end(page: Page) -> None:
+    page.goto("/console/exceptions/?q=request%3Areq-119")
+    page.locator("#results input[name=key]").check()
+    page.get_by_role("button", name="Delete 1…").click()
+    expect(page.get_by_role("heading", name="Delete 1 trace?")).to_be_visible()
+    assert violations(page) == {}
+    page.get_by_label("To go on, type the number").fill("1")
+    page.get_by_role("button", name="Delete 1 trace").click()
+    expect(page.get_by_text("1 of 1 deleted")).to_be_visible()
+    assert violations(page) == {}

@@ -1,0 +1,89 @@
+"""2,500 traces are deleted, though the worker is killed half-way."""
+
+import json
+import re
+import uuid
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from dagy_console.core import storage
+from tests.browser.stack import Stack, wait_until
+
+COUNT = 2_500
+ORG = "org_bulk"
+
+
+def in_s3(stack: Stack) -> list[str]:
+    pages = (
+        storage.client()
+        .get_paginator("list_objects_v2")
+        .paginate(Bucket=stack.bucket.name, Prefix=f"exceptions/{ORG}/")
+    )
+    return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+
+def small_traces(count: int) -> list[dict[str, Any]]:
+    return [{"org": ORG, "traceback": "", "request_id": f"bulk-{uuid.uuid4().hex[:12]}"} for _ in range(count)]
+
+
+def confirmed_deletion(page: Page) -> str:
+    """From the list to the running job, with a wrong count on the way; the job's id."""
+    page.goto(f"/console/exceptions/?q=org%3A{ORG}")
+    page.get_by_label("Select every row of this page").check()
+    page.get_by_role("button", name="Select all 2,500 that match").click()
+    page.get_by_role("button", name="Delete 2,500…").click()
+    expect(page.get_by_role("heading", name="Delete 2,500 traces?")).to_be_visible()
+    expect(page.get_by_text(f"org:{ORG}").first).to_be_visible()
+    box = page.get_by_label("To go on, type the number")
+    for wrong in ("2499", "all"):
+        box.fill(wrong)
+        page.get_by_role("button", name="Delete 2,500 traces").click()
+        expect(box).to_have_attribute("aria-invalid", "true")
+        expect(page.locator("#typed-count-error")).to_contain_text("type 2500")
+    box.fill("2,500")
+    page.get_by_role("button", name="Delete 2,500 traces").click()
+    expect(page.get_by_role("heading", name="Deletion of 2,500 traces")).to_be_visible()
+    return re.findall(r"/deletions/([0-9a-f-]{36})/", page.url)[0]
+
+
+def test_bulk_deletion_resumes_after_the_worker_is_killed(page: Page, stack: Stack) -> None:
+    page.watcher.allow("status of 422")  # type: ignore[attr-defined]
+    stack.put_many(small_traces(COUNT))
+    stack.wait_until_indexed(ORG, COUNT, seconds=60)
+    job = confirmed_deletion(page)
+    later = set(stack.put_many(small_traces(5)))
+
+    page.evaluate("""() => {
+      const line = () => document.querySelector("#progress dd").textContent.trim();
+      window.seen = new Set([line()]);
+      new MutationObserver(() => window.seen.add(line())).observe(document.body, {subtree: true, childList: true, characterData: true});
+    }""")
+    wait_until(lambda: len(in_s3(stack)) < COUNT / 2 + 5, seconds=60, what="half of the traces deleted", every=1)
+    stack.kill_worker()
+    left = len(in_s3(stack))
+    assert left > 5, "killed too late: nothing was left to resume"
+    expect(page.get_by_text("done", exact=True)).to_have_count(0)
+    stack.restart_worker()
+
+    # The page is never loaded again: it follows the job by itself, over the worker's death, to the end.
+    expect(page.get_by_text("2,500 of 2,500 deleted")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("done", exact=True)).to_be_visible()
+    assert page.evaluate("window.seen.size") >= 2
+    assert set(in_s3(stack)) == later
+    stack.wait_until_indexed(ORG, len(later))
+    assert {key for (key,) in stack.rows("SELECT key FROM trace WHERE org_id = %s", ORG)} == later
+    assert_recorded_once(stack, job)
+
+
+def assert_recorded_once(stack: Stack, job: str) -> None:
+    recorded = stack.rows(
+        "SELECT action, outcome, actor_email, after FROM audit_entry WHERE resource_id = %s ORDER BY at", job
+    )
+    assert [row[:3] for row in recorded] == [
+        ("deletion.started", "success", "alice@dagy.example"),
+        ("deletion.finished", "success", "alice@dagy.example"),
+    ]
+    started, finished = (json.loads(row[3]) if isinstance(row[3], str) else row[3] for row in recorded)
+    assert started["matched"] == finished["matched"] == finished["deleted"] == COUNT
+    assert finished["state"] == "succeeded" and finished["failed"] == 0

@@ -1,0 +1,150 @@
+"""What every answer has: a request id, headers, and a plain reason when something is wrong."""
+
+import json
+import re
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+
+from dagy_console.core import views
+from tests.conftest import Bucket
+
+MALFORMED = ["", "{", "[1", "\x00", '"text"', "{'keys': []}", "\xff\xfe"]
+
+
+def test_every_answer_carries_the_callers_request_id_or_a_new_one(client, db):
+    assert client.get("/health/live", headers={"X-Request-Id": "abc-123"})["X-Request-Id"] == "abc-123"
+    assert re.fullmatch(r"[0-9a-f]{32}", client.get("/health/live")["X-Request-Id"])
+    odd = client.get("/health/live", headers={"X-Request-Id": "a b\r\nX: y"})
+    assert re.fullmatch(r"[0-9a-f]{32}", odd["X-Request-Id"])
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/console/", "/accounts/login/", "/me", "/nowhere", "/docs"])
+def test_every_answer_has_the_headers_that_protect_it(client, db, path):
+    response = client.get(path)
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["Referrer-Policy"] == "no-referrer"
+    assert response["Cache-Control"].startswith(("no-store", "max-age=0"))
+    policy = response["Content-Security-Policy"]
+    for directive in ("default-src 'none'", "script-src 'self'", "style-src 'self'", "frame-ancestors 'none'"):
+        assert directive in policy
+    assert "unsafe" not in policy
+
+
+def test_an_unknown_address_is_a_problem_at_the_api_and_a_page_in_the_console(client, browse, alice):
+    response = client.get("/nowhere")
+    assert (response.status_code, response["Content-Type"]) == (404, "application/problem+json")
+    problem = response.json()
+    assert {"type", "title", "status", "detail", "request_id"} <= problem.keys()
+    page = browse(alice).get("/console/nowhere/")
+    assert page.status_code == 404 and "text/html" in page["Content-Type"]
+
+
+@pytest.mark.parametrize("body", MALFORMED)
+def test_a_body_that_is_no_json_object_is_refused_clearly(api, alice, body):
+    response = api(alice).delete("/admin/exceptions", body.encode("latin-1"), content_type="application/json")
+    assert response.status_code in {400, 422}
+    assert response["Content-Type"] == "application/problem+json"
+    assert response.json()["detail"]
+
+
+def test_a_field_of_a_wrong_type_is_named(api, alice):
+    response = api(alice).delete("/admin/exceptions", json.dumps({"keys": ["a", 3]}), content_type="application/json")
+    assert response.json()["errors"][0]["field"] == "keys.1"
+
+
+def test_a_body_of_5_mb_is_too_large(api, alice):
+    body = json.dumps({"keys": ["x" * 5_000_000]})
+    response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
+    assert response.status_code == 413
+    assert "Nothing was changed" in response.json()["detail"]
+
+
+def test_nul_bytes_anywhere_are_no_500(api, alice):
+    client = api(alice)
+    for path in (
+        "/admin/exceptions/content?key=%00",
+        "/admin/exceptions?org_id=%00",
+        "/me%00",
+        "/audit-logs?actor=%00",
+    ):
+        assert client.get(path).status_code in {404, 422}, path
+    body = json.dumps({"email": "a\x00b", "password": "x\x00"})
+    assert client.post("/auth/login", body, content_type="application/json").status_code in {401, 422}
+
+
+def test_a_wrong_method_says_so(api, alice):
+    assert api(alice).put("/admin/exceptions").status_code == 405
+
+
+def test_docs_and_schema_need_no_sign_in(client, db):
+    assert client.get("/docs").status_code == 200
+    schema = client.get("/openapi.json").json()
+    assert "/admin/exceptions" in schema["paths"] and "/demo/error" not in schema["paths"]
+    names = {parameter["name"] for parameter in schema["paths"]["/admin/exceptions"]["get"]["parameters"]}
+    assert {"limit", "cursor", "q", "org_id", "exception_type", "from", "to"} <= names
+
+
+def test_health_names_each_part(client, db, bucket):
+    report = client.get("/health").json()
+    parts = {part["name"]: part["status"] for part in report["components"]}
+    assert set(parts) == {"database", "redis", "s3", "workers", "beat", "trace index"}
+    assert parts["database"] == parts["redis"] == parts["s3"] == "healthy"
+    assert report["status"] == "degraded", "no worker and no beat run here, and the worst part counts"
+    assert report["timestamp"].endswith("Z") and report["version"]
+
+
+def test_health_says_what_is_wrong_with_the_bucket(client, db, settings):
+    settings.TRACES_BUCKET = "no-such-bucket-here"
+    parts = {part["name"]: part for part in client.get("/health").json()["components"]}
+    assert parts["s3"]["status"] == "degraded"
+    assert "no-such-bucket-here does not exist" in parts["s3"]["message"]
+
+
+def test_the_database_down_is_a_503_that_says_so(client, api, alice, monkeypatch):
+    def refuse(*_, **__):
+        raise OperationalError("connection refused")
+
+    caller = api(alice)
+    monkeypatch.setattr("dagy_console.exceptions.selectors.list_traces", refuse)
+    response = caller.get("/admin/exceptions")
+    assert response.status_code == 503
+    assert response["Retry-After"] and "did not answer" in response.json()["detail"]
+
+
+class TestPreferences:
+    def test_are_kept_in_cookies_and_shown_at_once(self, browse, alice):
+        browser = browse(alice)
+        response = browser.post("/console/preferences/", {"theme": "dark", "next": "/console/audit/"})
+        assert response["Location"] == "/console/audit/"
+        assert 'data-theme="dark"' in browser.get("/console/").content.decode()
+
+    def test_never_lead_to_another_site_and_keep_only_what_is_known(self, browse, alice):
+        browser = browse(alice)
+        response = browser.post("/console/preferences/", {"theme": "<script>", "next": "https://evil.example/"})
+        assert response["Location"] == "/console/"
+        assert "dagy-theme" not in browser.cookies
+
+
+def test_a_form_without_its_csrf_token_is_refused_with_a_page(alice):
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(alice, backend="allauth.account.auth_backends.AuthenticationBackend")
+    assert browser.post("/console/preferences/", {"theme": "dark"}).status_code == 403
+
+
+def test_errors_never_show_the_inside(rf):
+    request = rf.get("/console/x")
+    page = views.internal_error(request)
+    assert page.status_code == 500
+    assert "Traceback" not in page.content.decode()
+
+
+def test_an_unset_bucket_is_said_everywhere(api, browse, alice, bucket: Bucket, indexed, settings):
+    key = bucket.put()
+    indexed()
+    settings.TRACES_BUCKET = ""
+    assert "DAGY_TRACES_BUCKET" in browse(alice).get("/console/exceptions/").content.decode()
+    assert "DAGY_TRACES_BUCKET" in api(alice).get("/admin/exceptions/content", {"key": key}).json()["detail"]
+    assert "DAGY_TRACES_BUCKET" in api(alice).get("/health").content.decode()

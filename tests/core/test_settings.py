@@ -1,0 +1,57 @@
+"""A wrong variable is told at the start, by its name and with what to write instead."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _check(**changes: str) -> tuple[int, str]:
+    """The exit code and the error output of `manage.py check` with `changes` to a sound environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGY_")}
+    environment |= {"DAGY_SECRET_KEY": "k" * 50, "DAGY_TRACES_BUCKET": "traces"} | changes
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_sound_environment_passes_without_a_word() -> None:
+    assert _check() == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("DATABASE_URL", "", "DATABASE_URL is not set: the console keeps its index and its audit log in PostgreSQL."),
+        ("DATABASE_URL", "mysql://me@host/name", "DATABASE_URL must look like postgresql://user:password@host:5432/"),
+        ("REDIS_URL", "", "REDIS_URL is not set: Celery and the cache need a Redis."),
+        ("DAGY_SECRET_KEY", "", "DAGY_SECRET_KEY is not set: it signs sessions and cursors;"),
+        ("DAGY_DEBUG", "maybe", "DAGY_DEBUG='maybe' is neither true nor false: write 1 or 0."),
+        ("DAGY_TRUSTED_PROXIES", "-1", "DAGY_TRUSTED_PROXIES='-1' must be a whole number from 0 to 10."),
+        ("DAGY_RECONCILE_SECONDS", "0", "DAGY_RECONCILE_SECONDS='0' must be a whole number from 1 to 3600."),
+    ],
+)
+def test_a_wrong_variable_is_refused_with_one_clear_message(variable: str, value: str, message: str) -> None:
+    code, errors = _check(**{variable: value})
+    assert code != 0
+    assert errors.count(message) == 1, errors
+    assert ("See .env.example" in errors) == (value == "")
+
+
+def test_weak_and_unknown_values_are_all_told_at_once() -> None:
+    code, errors = _check(DAGY_SECRET_KEY="short", DAGY_LOG_FORMAT="xml", DAGY_LOG_LEVEL="loud")
+    assert code != 0
+    assert errors.count("DAGY_SECRET_KEY is shorter than 40 characters: make a longer random one.") == 1
+    assert errors.count("DAGY_LOG_FORMAT must be json or console.") == 1
+    assert errors.count("DAGY_LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.") == 1
+
+
+def test_unset_trace_storage_is_a_warning_and_no_error() -> None:
+    code, errors = _check(DAGY_TRACES_BUCKET="")
+    assert code == 0
+    assert "DAGY_TRACES_BUCKET is not set: exceptions are logged and not stored." in errors

@@ -1,0 +1,161 @@
+"""The index follows the bucket, whoever writes, changes or deletes there."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from dagy_console.audit.models import AuditEntry
+from dagy_console.core import leases, storage
+from dagy_console.exceptions.index_status import index_status
+from dagy_console.exceptions.models import IndexState, Trace
+from dagy_console.exceptions.services import reconciling
+
+
+@pytest.fixture(autouse=True)
+def _database(db):
+    pass
+
+
+def test_a_pass_finds_traces_of_any_writer(bucket):
+    keys = [
+        bucket.put("org_blue"),
+        bucket.put("org_red", at=datetime.now(UTC) - timedelta(days=20)),
+        bucket.put("_none"),
+    ]
+    found = reconciling.reconcile()
+    assert found.read >= 3
+    assert set(Trace.objects.values_list("key", flat=True)) == set(keys)
+    assert index_status().complete
+
+
+def test_what_was_deleted_behind_our_back_goes(bucket):
+    gone, kept = bucket.put(), bucket.put()
+    reconciling.reconcile()
+    bucket.delete(gone)
+    reconciling.reconcile()
+    assert Trace.objects.get().key == kept
+
+
+def test_what_was_changed_behind_our_back_is_read_again(bucket):
+    key = bucket.put()
+    reconciling.reconcile()
+    body = {"exception_type": "Changed", "exception_message": "now different"}
+    bucket.put_bytes(key, json.dumps(body).encode())
+    reconciling.reconcile()
+    row = Trace.objects.get()
+    assert (row.exception_type, row.message) == ("Changed", "now different")
+
+
+def test_an_unchanged_bucket_is_not_read_again(bucket):
+    bucket.put()
+    reconciling.reconcile()
+    assert reconciling.reconcile().read == 0
+
+
+def test_an_older_version_never_replaces_a_newer_one(bucket):
+    key = bucket.put(exception_type="New")
+    reconciling.reconcile()
+    newest = reconciling.read_trace(key)
+    Trace.objects.update(
+        last_modified=newest.last_modified + timedelta(minutes=1), etag="newer", exception_type="Newer"
+    )
+    reconciling.put_traces([newest])
+    assert Trace.objects.get().exception_type == "Newer"
+
+
+@pytest.mark.parametrize(
+    ("key", "body", "problem"),
+    [
+        ("exceptions/org_blue/2026/11/01/101010000000_a.json", b"\x00\xff not json", "not-json"),
+        ("exceptions/org_blue/2026/11/01/101010000000_b.json", b"[1, 2]", "not-object"),
+        ("exceptions/org_blue/2026/11/01/101010000000_c.json", b"", "not-json"),
+        ("exceptions/notes.txt", b"{}", "key-mismatch"),
+        ("exceptions/org_blue/2026/13/45/nonsense.json", b"{}", "key-mismatch"),
+        ("exceptions/org_blue/0001/01/01/101010000000_d.json", b"{}", "time-implausible"),
+    ],
+)
+def test_odd_objects_are_listed_as_what_they_are(bucket, key, body, problem):
+    bucket.put_bytes(key, body)
+    reconciling.reconcile()
+    row = Trace.objects.get()
+    assert row.key == key
+    assert problem in row.problems
+
+
+def test_a_key_without_a_time_moves_when_its_object_says_another(bucket):
+    key = "exceptions/org_blue/handwritten.json"
+    for day in ("2026-11-01", "2026-10-02"):
+        bucket.put_bytes(key, json.dumps({"timestamp": f"{day}T00:00:00Z"}).encode())
+        reconciling.reconcile()
+    assert Trace.objects.get().timestamp == datetime(2026, 10, 2, tzinfo=UTC)
+
+
+def test_objects_beside_the_prefix_are_left_alone(bucket):
+    bucket.put_bytes("exports/one.json", b"{}")
+    bucket.put_bytes("exceptions.json", b"{}")
+    bucket.put_bytes("exceptions0/x.json", b"{}")
+    reconciling.reconcile()
+    assert not Trace.objects.exists()
+
+
+def test_two_passes_never_run_at_once(bucket):
+    IndexState.objects.create(pk=1)
+    token = leases.take(IndexState.objects.filter(pk=1), seconds=60)
+    assert reconciling.reconcile() is None
+    leases.give_back(IndexState.objects.filter(pk=1), token)
+    assert reconciling.reconcile() is not None
+
+
+def test_a_pass_that_runs_out_of_time_goes_on_in_the_next(bucket, monkeypatch):
+    listing = storage.list_page
+    monkeypatch.setattr(
+        storage, "list_page", lambda prefix, start_after="": listing(prefix, start_after=start_after, limit=2)
+    )
+    old = datetime.now(UTC) - timedelta(days=9)
+    for minute in range(5):
+        bucket.put(at=old + timedelta(minutes=minute))
+    reconciling.reconcile(budget_seconds=0)
+    assert Trace.objects.count() == 2
+    assert not index_status().complete
+    for _ in range(2):
+        reconciling.reconcile(budget_seconds=0)
+    assert Trace.objects.count() == 5
+    assert index_status().complete
+
+
+def test_a_server_that_refuses_is_noted_and_rows_stay(bucket, settings):
+    bucket.put()
+    reconciling.reconcile()
+    settings.TRACES_BUCKET = "no-such-bucket-here"
+    with pytest.raises(storage.StorageUnavailable):
+        reconciling.reconcile()
+    assert "no-such-bucket-here does not exist" in index_status().problem
+    assert Trace.objects.count() == 1
+
+
+def test_reindex_rebuilds_a_lost_index_and_says_how_far_it_is(bucket, capsys):
+    for _ in range(3):
+        bucket.put()
+    call_command("reindex_traces")
+    assert Trace.objects.count() == 3
+    out = capsys.readouterr().out
+    assert "3 listed, 3 read" in out and "Done: 3 objects" in out
+    actions = AuditEntry.objects.order_by("at").values_list("action", flat=True)
+    assert list(actions) == ["trace_index.rebuild_started", "trace_index.rebuild_finished"]
+
+
+def test_reindex_resumes_where_it_was_stopped(bucket, capsys):
+    keys = sorted(bucket.put("org_blue", at=datetime.now(UTC) - timedelta(minutes=minute)) for minute in range(4))
+    IndexState.objects.create(pk=1, position=keys[1], cycle_started_at=datetime.now(UTC))
+    call_command("reindex_traces")
+    assert sorted(Trace.objects.values_list("key", flat=True)) == keys[2:]
+    call_command("reindex_traces", "--restart")
+    assert Trace.objects.count() == 4
+
+
+def test_reindex_without_a_bucket_says_so(settings):
+    settings.TRACES_BUCKET = ""
+    with pytest.raises(CommandError, match="DAGY_TRACES_BUCKET is not set"):
+        call_command("reindex_traces")
