@@ -56,8 +56,7 @@ def on_exception(request: HttpRequest, error: Exception) -> HttpResponse:
     if known:
         return error_response(request, known)
     capture_request_exception(request, error)
-    request_id = getattr(request, "request_id", "unknown")
-    return error_response(request, InternalError(f"This was recorded under the request id {request_id}."))
+    return error_response(request, InternalError.of(request))
 
 
 def _field(location: tuple[Any, ...]) -> str:

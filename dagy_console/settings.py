@@ -204,12 +204,17 @@ STORAGES = {
     },
 }
 
+# Hashed names only, and no compressed source maps: the API's documentation brings megabytes of them.
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "woff", "woff2", "gz", "br")
+
 # --- Limits ----------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
-LOG_LEVEL = env.text("DAGY_LOG_LEVEL", "INFO").upper()
-LOG_FORMAT = env.text("DAGY_LOG_FORMAT", "json")
+LOG_LEVEL = env.choice("DAGY_LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
+LOG_FORMAT = env.choice("DAGY_LOG_FORMAT", "json", "console")
 LOGGING_CONFIG = "dagy_console.core.logs.configure"
-LOGGING: dict[str, Any] = {}
+# Django calls LOGGING_CONFIG only where this is not empty; all that is in it is in core.logs.
+LOGGING: dict[str, Any] = {"version": 1}

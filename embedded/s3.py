@@ -79,6 +79,8 @@ max_bucket_listing = 1000
 [filter:tempauth]
 use = egg:swift#tempauth
 user_dagy_dagy = {secret} .admin
+# may do only what a bucket's own access list grants: for tests of refusals
+user_dagy_reader = {secret}
 
 [filter:versioned_writes]
 use = egg:swift#versioned_writes

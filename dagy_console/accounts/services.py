@@ -66,10 +66,18 @@ def create_user(*, actor: Actor, email: str, name: str, password: str, super_adm
 
 @transaction.atomic
 def set_password(*, actor: Actor, user: User, password: str) -> None:
-    """Replace the password. Sessions that were opened with the old one end."""
+    """Replace the password. Sessions and access tokens that were made with the old one end."""
     user.set_password(password)
     user.save(update_fields=["password"])
-    record(Action.PASSWORD_SET, actor=actor, resource_type="user", resource_id=str(user.pk), resource_name=user.email)
+    ended = user.access_tokens.filter(revoked_at=None).update(revoked_at=timezone.now())
+    record(
+        Action.PASSWORD_SET,
+        actor=actor,
+        resource_type="user",
+        resource_id=str(user.pk),
+        resource_name=user.email,
+        after={"ended_sign_ins_by_api": ended},
+    )
 
 
 @transaction.atomic

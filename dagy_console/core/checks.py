@@ -11,10 +11,6 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if len(settings.SECRET_KEY) < 40:
         found.append(Error("DAGY_SECRET_KEY is shorter than 40 characters: make a longer random one.", id="dagy.E001"))
-    if settings.LOG_FORMAT not in {"json", "console"}:
-        found.append(Error("DAGY_LOG_FORMAT must be json or console.", id="dagy.E002"))
-    if settings.LOG_LEVEL not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-        found.append(Error("DAGY_LOG_LEVEL must be DEBUG, INFO, WARNING, ERROR or CRITICAL.", id="dagy.E003"))
     if not settings.TRACES_BUCKET:
         found.append(Warning("DAGY_TRACES_BUCKET is not set: exceptions are logged and not stored.", id="dagy.W001"))
     return found

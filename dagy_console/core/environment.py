@@ -38,13 +38,24 @@ def whole(name: str, default: int, *, least: int, most: int) -> int:
     return int(value)
 
 
+def choice(name: str, default: str, *others: str) -> str:
+    value = text(name, default) or default
+    if value not in (default, *others):
+        raise ImproperlyConfigured(f"{name}={value!r} must be one of {', '.join((default, *others))}.")
+    return value
+
+
 def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
 def database(url: str) -> dict[str, object]:
     """Django's connection settings of a `postgresql://user:password@host:port/name?option=…` URL."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}.") from None
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise ImproperlyConfigured(
             "DATABASE_URL must look like postgresql://user:password@host:5432/name: only PostgreSQL will do."
@@ -56,6 +67,6 @@ def database(url: str) -> dict[str, object]:
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or unquote(options.pop("host", "")),
-        "PORT": str(parts.port or ""),
+        "PORT": str(port or ""),
         "OPTIONS": options,
     }

@@ -10,15 +10,18 @@ from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.times import EXPECTED, parse_time
 
 
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL takes the text: no NUL, no lone surrogates."""
+    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 class CleanCharField(forms.CharField):
-    """Text for the database: lone surrogates are refused as Django already refuses NUL."""
+    """Text for the database: lone surrogates are refused, as Django refuses NUL by itself."""
 
     def to_python(self, value: Any) -> str:
         text = super().to_python(value) or ""
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise ValidationError("This holds characters that are no valid text.") from None
+        if not is_storable(text):
+            raise ValidationError("This holds characters that are no valid text.")
         return text
 
 

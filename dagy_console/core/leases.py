@@ -1,12 +1,18 @@
 """Leases: one worker at a time on a row, and another one takes over when it dies."""
 
+import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import models
+from django.db import DatabaseError, connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
+
+# How long the work of a process that died waits for another.
+SECONDS = 10
 
 
 class Leased(models.Model):
@@ -31,10 +37,40 @@ def take(rows: models.QuerySet[Any], *, seconds: float) -> uuid.UUID | None:
     return token if taken else None
 
 
-def renew(rows: models.QuerySet[Any], token: uuid.UUID, *, seconds: float) -> bool:
-    """Extend the lease. False: it was lost, and whatever the holder does now must not be written."""
-    return bool(rows.filter(lease_owner=token).update(lease_until=Now() + timedelta(seconds=seconds)))
+@contextmanager
+def hold(
+    rows: models.QuerySet[Any], *, seconds: float = SECONDS, taken: uuid.UUID | None = None
+) -> Iterator[uuid.UUID | None]:
+    """Hold the rows for as long as the block runs; gives the lease's token, or None where somebody else holds them.
+
+    `taken` is the token of a lease that was written with the row itself.
+
+    A thread renews the lease, so it may be short: when the process dies, another takes over within `seconds`.
+    Filter by `lease_owner=token` before writing: a holder that was cut off for too long has lost it.
+    """
+    token = taken or take(rows, seconds=seconds)
+    if token is None:
+        yield None
+        return
+    mine = rows.filter(lease_owner=token)
+    done = threading.Event()
+    thread = threading.Thread(target=_renew, args=(mine, seconds, done), name="lease", daemon=True)
+    thread.start()
+    try:
+        yield token
+    finally:
+        done.set()
+        thread.join()
+        mine.update(lease_owner=None, lease_until=None)
 
 
-def give_back(rows: models.QuerySet[Any], token: uuid.UUID) -> None:
-    rows.filter(lease_owner=token).update(lease_owner=None, lease_until=None)
+def _renew(mine: models.QuerySet[Any], seconds: float, done: threading.Event) -> None:
+    try:
+        while not done.wait(seconds / 3):
+            try:
+                mine.update(lease_until=Now() + timedelta(seconds=seconds))
+            except DatabaseError:
+                # The next try may still be in time; if not, the lease is lost, as it should be.
+                connection.close()
+    finally:
+        connection.close()

@@ -1,5 +1,7 @@
 """The S3 server. The only module of the console that imports boto3: what S3 refuses becomes an error with a name."""
 
+import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 MAX_KEYS_A_DELETE = 1_000
+_making = threading.Lock()
+_NOT_IN_XML = re.compile("[\x00-\x1f\x7f\ufffe\uffff]")
 # What an operation needs in an IAM policy, so that a refusal can name it.
 _IAM_ACTIONS = {
     "ListObjectsV2": "s3:ListBucket",
@@ -46,6 +50,10 @@ class BucketMissing(StorageUnavailable):
 
 class StorageDenied(Unavailable):
     title = "The S3 server refuses access"
+
+
+class ObjectDenied(StorageDenied):
+    """This object cannot be read; others may be."""
 
 
 class ObjectGone(NotFound):
@@ -106,21 +114,21 @@ def traces_bucket() -> str:
 @lru_cache(maxsize=8)
 def client(*, read_timeout: float = 5, endpoint_url: str | None = None, attempts: int = 2) -> "S3Client":
     """A client is safe to share between threads and dear to make; so one is kept for each time-out."""
-    return boto3.client(
-        "s3",
-        endpoint_url=endpoint_url or settings.S3_ENDPOINT_URL,
-        region_name=settings.S3_REGION,
-        config=Config(
-            connect_timeout=2,
-            read_timeout=read_timeout,
-            retries={"total_max_attempts": attempts, "mode": "standard"},
-            max_pool_connections=64,
-            signature_version="s3v4",
-            s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-        ),
+    config = Config(
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        max_pool_connections=64,
+        signature_version="s3v4",
+        s3={"addressing_style": "path" if settings.S3_ENDPOINT_URL else "auto"},
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
+    # Using a client is thread-safe; making one is not.
+    with _making:
+        return boto3.client(
+            "s3", endpoint_url=endpoint_url or settings.S3_ENDPOINT_URL, region_name=settings.S3_REGION, config=config
+        )
 
 
 def get_object(key: str, *, first_bytes: int | None = None) -> StoredObject:
@@ -195,6 +203,11 @@ def list_page(prefix: str, *, start_after: str = "", limit: int = 1_000) -> tupl
 
 def delete_objects(keys: Sequence[str]) -> DeleteOutcome:
     """Delete up to 1,000 keys in one request. Raises StorageUnavailable, StorageDenied where all of it failed."""
+    # Such keys cannot be told in XML, and one of them would make S3 refuse the whole request.
+    odd = [key for key in keys if _NOT_IN_XML.search(key)]
+    if odd:
+        plain = delete_objects([key for key in keys if key not in odd]) if len(odd) < len(keys) else DeleteOutcome()
+        return DeleteOutcome([*plain.deleted, *map(_delete_one, odd)], plain.errors)
     bucket = traces_bucket()
     objects = [{"Key": key} for key in keys]
     with _named_errors("DeleteObjects", bucket, ""):
@@ -208,6 +221,13 @@ def delete_objects(keys: Sequence[str]) -> DeleteOutcome:
     ]
     failed = {error.key for error in errors}
     return DeleteOutcome(deleted=[key for key in keys if key not in failed], errors=errors)
+
+
+def _delete_one(key: str) -> str:
+    bucket = traces_bucket()
+    with _named_errors("DeleteObjects", bucket, key):
+        client().delete_object(Bucket=bucket, Key=key)
+    return key
 
 
 def presigned_download(key: str, *, filename: str) -> str:
@@ -282,5 +302,6 @@ def _from_answer(error: ClientError, operation: str, bucket: str, key: str) -> E
         return StorageDenied(f"The S3 server does not accept the console's credentials ({code}).")
     if status == 403 or code == "AccessDenied":
         action = _IAM_ACTIONS.get(operation, f"s3:{operation}")
-        return StorageDenied(f"The S3 server refuses {operation} on {bucket}: the credentials lack {action}.")
+        kind = ObjectDenied if operation in {"GetObject", "HeadObject"} else StorageDenied
+        return kind(f"The S3 server refuses {operation} on {bucket}: the credentials lack {action}.")
     return StorageUnavailable(f"The S3 server answered {code or status} to {operation}. Try again in a moment.")

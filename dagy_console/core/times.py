@@ -21,6 +21,6 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
         if relative:
             return (now or timezone.now()) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
         when = datetime.fromisoformat(text)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write {EXPECTED}") from None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)

@@ -1,5 +1,6 @@
 """Pages and endpoints that belong to no app: health, preferences, errors."""
 
+import sys
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
@@ -12,6 +13,7 @@ import dagy_console
 from dagy_console.core import health
 from dagy_console.core.errors import ConsoleError, NotFound
 from dagy_console.core.http import error_response
+from dagy_console.core.middleware import as_console_error
 from dagy_console.core.times import to_rfc3339
 
 CHOICES = {"theme": ("auto", "light", "dark"), "timezone": ("utc", "local")}
@@ -71,12 +73,17 @@ class InternalError(ConsoleError):
     status = 500
     title = "Something broke"
 
+    @classmethod
+    def of(cls, request: HttpRequest) -> "InternalError":
+        request_id = getattr(request, "request_id", "unknown")
+        return cls(f"This was recorded under the request id {request_id}. Try again.")
+
 
 def internal_error(request: HttpRequest) -> HttpResponse:
-    """Says the request id, under which the trace can be found, and nothing of the inside."""
-    return error_response(
-        request,
-        InternalError(
-            f"This was recorded under the request id {getattr(request, 'request_id', 'unknown')}. Try again."
-        ),
-    )
+    """Says the request id, under which the trace can be found, and nothing of the inside.
+
+    What a middleware raised comes here too: a database that is away is a 503, whoever noticed it first.
+    """
+    raised = sys.exc_info()[1]
+    known = as_console_error(raised) if isinstance(raised, Exception) else None
+    return error_response(request, known or InternalError.of(request))

@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from dagy_console.core.errors import Invalid
-from dagy_console.core.forms import TimeField
+from dagy_console.core.forms import TimeField, is_storable
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.search import KEYS, TEXT, BadQuery, TraceQuery, parse
 from dagy_console.exceptions.search import Term as SearchTerm
@@ -81,7 +81,7 @@ class DeletionForm(forms.Form):
             keys = json.loads(self.cleaned_data["keys_json"] or "[]")
         except (ValueError, RecursionError):
             keys = None
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        if not isinstance(keys, list) or not all(isinstance(key, str) and is_storable(key) for key in keys):
             raise ValidationError("The selection is damaged: go back and select again.")
         return keys
 

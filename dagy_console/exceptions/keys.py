@@ -6,8 +6,8 @@ MAX_KEY_BYTES = 1024
 
 def problem_with(key: str) -> str | None:
     """Why this cannot be the key of a trace, or None."""
-    if "\x00" in key or not key.isprintable():
-        return "The key holds control characters."
+    if not key.isprintable():
+        return "The key holds control characters, or what is no text."
     if "://" in key[:10]:
         return f"This is a URL, not a key: take the part that begins with {PREFIX}."
     if not key.startswith(PREFIX) or key == PREFIX:

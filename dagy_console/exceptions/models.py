@@ -16,7 +16,7 @@ class Trace(models.Model):
     """One trace, as lists and searches need it. S3 holds the trace itself; this row can be rebuilt from there.
 
     The table is made by hand in the first migration: partitioned by month of `timestamp`, primary key (timestamp, key).
-    Django needs to know of `key` only, which is unique because `timestamp` follows from it.
+    Django needs to know of `key` only: what writes a row takes other rows of the same key away.
     """
 
     key = models.TextField(primary_key=True)
@@ -55,6 +55,8 @@ class IndexState(Leased):
     position = models.TextField(blank=True, default="")
     cycle_started_at = models.DateTimeField(null=True)
     complete_at = models.DateTimeField(null=True)
+    rebuild_position = models.TextField(blank=True, default="")
+    rebuild_started_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True, default="")
 
@@ -110,8 +112,14 @@ class DeletionJob(Leased):
         return self.state not in UNFINISHED
 
     @property
+    def skipped(self) -> int:
+        """Traces of the set that were gone, or had changed, before it was their turn."""
+        return max(0, self.matched - self.deleted - self.failed) if self.state == DeletionState.SUCCEEDED else 0
+
+    @property
     def percent(self) -> int:
-        return min(100, 100 * (self.deleted + self.failed) // self.matched) if self.matched else 100
+        done = self.matched if self.state == DeletionState.SUCCEEDED else self.deleted + self.failed
+        return min(100, 100 * done // self.matched) if self.matched else 100
 
     @property
     def rate(self) -> float:
@@ -136,8 +144,20 @@ class DeletionJob(Leased):
             "matched": self.matched,
             "deleted": self.deleted,
             "failed": self.failed,
+            "skipped": self.skipped,
             "problem": self.problem,
         }
+
+
+class DeletionBatch(models.Model):
+    """Keys that are on their way to S3: written before the request, gone with its answer. What a worker that died
+    leaves here is asked for again, so that every deleted trace is counted, and once."""
+
+    job = models.ForeignKey(DeletionJob, on_delete=models.CASCADE, related_name="batches")
+    keys = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{len(self.keys)} keys of {self.job_id}"
 
 
 class DeletionError(models.Model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -102,14 +102,14 @@ def extract_fields(
     plausible = claimed is not None and EARLIEST <= claimed <= written + MOST_AHEAD
     problems = _problems(body, top, metadata, values, key_org=place.org_id if place else None, truncated=truncated)
     return IndexFields(
-        org_id=storable(org_id, 64),
+        org_id=_indexable(org_id, 64),
         occurred_at=claimed if claimed is not None and plausible else written,
-        request_id=storable(values["request_id"] or (place.request_id if place else ""), 512),
-        function_name=storable(values["function_name"], 300),
-        exception_type=storable(exception_type, 300),
+        request_id=_indexable(values["request_id"] or (place.request_id if place else ""), 512),
+        function_name=_indexable(values["function_name"], 300),
+        exception_type=_indexable(exception_type, 300),
         message=storable(values["exception_message"], 2_000),
-        http_method=storable(values["http_method"], 20),
-        http_path=storable(values["http_path"], 1_000),
+        http_method=_indexable(values["http_method"], 20),
+        http_path=_indexable(values["http_path"], 1_000),
         traceback=storable(values["traceback"], None),
         fingerprint=_storable_fingerprint(
             fingerprint(exception_type, values["exception_message"], values["traceback"])
@@ -194,6 +194,11 @@ def storable(text: str, limit: int | None) -> str:
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text if limit is None else text[:limit])
 
 
+def _indexable(text: str, limit: int) -> str:
+    """Storable text of at most `limit` bytes: beside a key of 1,024 bytes, an index entry takes some 2,700 in all."""
+    return storable(text, limit).encode()[:limit].decode(errors="ignore")
+
+
 def _utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
@@ -255,3 +260,9 @@ def _problems(
 
 def _is_json(body: Body) -> bool:
     return not check_json(body).startswith("The body is not JSON") and bool(body.data.strip())
+
+
+def unreadable(*, key: str, last_modified: datetime) -> IndexFields:
+    """What the key alone says of an object that cannot be read."""
+    fields = extract_fields(b"", key=key, metadata={}, last_modified=last_modified)
+    return replace(fields, problems=("unreadable",))

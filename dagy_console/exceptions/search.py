@@ -13,6 +13,7 @@ from difflib import get_close_matches
 
 from django.db.models import Q
 
+from dagy_console.core.forms import is_storable
 from dagy_console.core.times import parse_time
 
 MAX_LENGTH = 4_000
@@ -136,8 +137,8 @@ def _term(match: re.Match[str], text: str) -> Term:
     value = re.sub(r"\\(.)", r"\1", value[1:-1]) if quoted else value
     if not value:
         raise BadQuery("Write something between the quotes.", text=text, position=match.start("value"))
-    if not value.isprintable():
-        raise BadQuery("This holds control characters.", text=text, position=match.start("value"))
+    if not is_storable(value):
+        raise BadQuery("This holds characters that are no valid text.", text=text, position=match.start("value"))
     term = Term(key.lower() if key else TEXT, value, negated=bool(match["negated"]))
     if term.key in TIMES:
         _check_time(term, text, match.start("value"))

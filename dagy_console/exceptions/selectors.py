@@ -8,7 +8,9 @@ from datetime import datetime
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import NotFound
+from dagy_console.core.database import TookTooLong, time_limit
+from dagy_console.core.errors import Invalid, NotFound
+from dagy_console.core.forms import is_storable
 from dagy_console.core.paging import DEFAULT_LIMIT, Keyset, Page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.keys import problem_with
@@ -16,7 +18,17 @@ from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
 from dagy_console.exceptions.search import TraceQuery, parse
 
 KEYSET = Keyset("timestamp", "key")
+# What a reader may wait for a list, and for what merely stands beside something else.
+LIST_SECONDS = 5
+ASIDE_SECONDS = 1
 DELETIONS = Keyset("created_at", "id")
+
+
+class TooBroad(Invalid):
+    title = "The search is too broad"
+
+    def __init__(self) -> None:
+        super().__init__("This search took too long: add a time (after:-24h), an organization, or a longer word.")
 
 
 def visible_to(actor: Actor) -> QuerySet[Trace]:
@@ -30,28 +42,44 @@ def matching(actor: Actor, query: TraceQuery) -> QuerySet[Trace]:
 
 
 def list_traces(actor: Actor, query: TraceQuery, *, limit: int = DEFAULT_LIMIT, cursor: str = "") -> Page[Trace]:
-    """Newest first. Raises PermissionDenied, Invalid for a broken cursor."""
-    return KEYSET.page(matching(actor, query).defer("search_text"), limit=limit, cursor=cursor)
+    """Newest first. Raises PermissionDenied, Invalid for a broken cursor, TooBroad."""
+    rows = matching(actor, query).defer("search_text")
+    try:
+        with time_limit(LIST_SECONDS):
+            return KEYSET.page(rows, limit=limit, cursor=cursor)
+    except TookTooLong:
+        raise TooBroad from None
 
 
 def get_trace(actor: Actor, key: str) -> Trace:
-    """The trace's row. Raises NotFound, also for a key that can be none."""
+    """The trace's row. Raises NotFound."""
     rows = visible_to(actor)
-    trace = rows.filter(key=key).first() if problem_with(key) is None else None
+    trace = rows.filter(key=key).first() if is_storable(key) else None
     if trace is None:
         raise NotFound("There is no such trace: it was deleted, or the key is wrong.")
     return trace
 
 
 def neighbours(actor: Actor, query: TraceQuery, trace: Trace) -> tuple[Trace | None, Trace | None]:
-    """The next newer and the next older trace in the search."""
+    """The next newer and the next older trace in the search; none where finding them takes too long."""
     rows = matching(actor, query)
-    return KEYSET.above(rows, trace).first(), KEYSET.below(rows, trace).first()
+    try:
+        with time_limit(ASIDE_SECONDS):
+            return KEYSET.above(rows, trace).first(), KEYSET.below(rows, trace).first()
+    except TookTooLong:
+        return None, None
 
 
 def count_up_to(actor: Actor, query: TraceQuery, most: int) -> int:
     """How many match, counted to `most` and no further."""
     return matching(actor, query).order_by()[:most].count()
+
+
+def problems_with_keys(actor: Actor, keys: Sequence[str]) -> dict[str, str]:
+    """Key -> why it cannot be a trace's. A key that the index knows is one, however odd it looks."""
+    doubtful = {key: problem for key in keys if (problem := problem_with(key))}
+    known = set(indexed_keys(actor, [key for key in doubtful if is_storable(key)])) if doubtful else set()
+    return {key: problem for key, problem in doubtful.items() if key not in known}
 
 
 # --- Deletions -------------------------------------------------------------------------------------------------------

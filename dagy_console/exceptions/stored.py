@@ -11,9 +11,9 @@ from dagy_console.core import storage
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError, NotFound
 from dagy_console.core.permissions import Permission
-from dagy_console.exceptions.keys import problem_with
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.preview import Preview, build_preview
+from dagy_console.exceptions.selectors import problems_with_keys
 
 # Above this the page shows the beginning only; the download is always whole.
 WHOLE_BYTES = 32 * 1024 * 1024
@@ -47,8 +47,8 @@ def read_preview(trace: Trace) -> Reading:
 def stored_response(actor: Actor, key: str) -> StreamingHttpResponse:
     """The object's bytes as they are. Raises PermissionDenied, NotFound, Unavailable."""
     actor.require(Permission.EXCEPTIONS_READ)
-    if problem_with(key):
-        raise NotFound(f"There is no such trace. {problem_with(key)}")
+    for problem in problems_with_keys(actor, [key]).values():
+        raise NotFound(f"There is no such trace. {problem}")
     chunks, size = storage.stream_object(key)
     response = StreamingHttpResponse(chunks, content_type="application/json")
     response["Content-Length"] = str(size)

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection
 from django.db.models import Max, Min, QuerySet
-from psycopg.errors import QueryCanceled
 
 from dagy_console.core.actors import Actor
+from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.core.times import parse_time
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.models import Trace
@@ -25,7 +25,7 @@ FACETS = {
 }
 VALUES_A_FACET = 10
 # Each set costs a hash look-up a row, which is what counting spends its time on. Columns that have few combinations are
-# counted in one set and taken apart afterwards: 5 sets instead of 7 take 0.6 of the time over 100,000 rows.
+# counted in one set and taken apart afterwards: 5 sets instead of 7 take 0.85 of the time over 100,000 rows.
 COUNTED_TOGETHER = "(exception_type, fingerprint), (http_method, function_name), (org_id), (http_path), (bucket)"
 BUCKET_TEXT = "to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 MAX_BUCKETS = 96
@@ -36,7 +36,7 @@ STEPS = [
     *(DAY * count for count in (1, 7, 30, 90, 365)),
 ]
 EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
-TOO_LONG = timedelta(milliseconds=1500)
+SECONDS = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +69,10 @@ def summarize(actor: Actor, query: TraceQuery) -> Summary:
     """Exact counts for the query as it stands. Raises PermissionDenied."""
     rows = selectors.matching(actor, query)
     try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {int(TOO_LONG.total_seconds() * 1000)}")
+        with time_limit(SECONDS):
             return _counted(rows, query)
-    except OperationalError as error:
-        if isinstance(error.__cause__, QueryCanceled):
-            return Summary(total=None)
-        raise
+    except TookTooLong:
+        return Summary(total=None)
 
 
 def _counted(rows: QuerySet[Trace], query: TraceQuery) -> Summary:

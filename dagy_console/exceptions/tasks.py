@@ -9,7 +9,7 @@ from celery import shared_task
 def run_deletion(job_id: str) -> None:
     from dagy_console.exceptions.services import deletion
 
-    deletion.run_deletion(uuid.UUID(job_id))
+    deletion.run_next(uuid.UUID(job_id))
 
 
 @shared_task(name="exceptions.resume_deletions")

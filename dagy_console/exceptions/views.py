@@ -7,9 +7,9 @@ from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
+from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict
 from dagy_console.core.http import ConsoleRequest, page_context, render_page
 from dagy_console.exceptions import selectors
@@ -139,6 +139,7 @@ def confirm_deletion(request: ConsoleRequest) -> HttpResponse:
     keys = list(dict.fromkeys(request.POST.getlist("key")))
     if query is None and not keys:
         return _said(request, "Select at least one trace to delete.")
+    keys = deletion.checked_keys(actor=request.actor, keys=keys) if query is None else []
     return _confirmation(request, query=query, keys=keys)
 
 
@@ -150,7 +151,7 @@ def _confirmation(
     form: DeletionForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    cutoff = form.cutoff_time if form else timezone.now()
+    cutoff = form.cutoff_time if form else database_time()
     plan = (
         selectors.plan_deletion(request.actor, query=query, cutoff=cutoff)
         if query is not None

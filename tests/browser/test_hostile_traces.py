@@ -88,7 +88,7 @@ def test_nothing_that_a_stranger_wrote_is_executed_or_hidden(page: Page, stack: 
 def test_a_facet_and_a_term_of_a_hostile_search_are_text_too(page: Page, stack: Stack) -> None:
     put(stack, 99, PAYLOADS[0])
     for query in (
-        "org%3Aorg_hostile",
+        "key%3Aexceptions/org_hostile/*",
         "%22%3Cscript%3Ealert(1)%3C/script%3E%22",
         "%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
     ):

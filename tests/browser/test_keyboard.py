@@ -22,7 +22,8 @@ def has_visible_focus(page: Page) -> bool:
             const style = getComputedStyle(element);
             return (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
           };
-          return here !== document.body && [here, here.closest("[data-row]"), here.closest("form")].some((e) => e && drawn(e));
+          const around = [here, here.closest("[data-row]"), here.closest("form")];
+          return here !== document.body && around.some((element) => element && drawn(element));
         }""")
     )
 
@@ -56,6 +57,7 @@ def test_j_and_k_move_x_ticks_and_enter_opens(listed: Page) -> None:
     expect(doors.nth(0)).to_be_focused()
     listed.keyboard.press("Enter")
     expect(listed).to_have_url(re.compile("/console/exceptions/trace"))
+    listed.wait_for_load_state()
     listed.keyboard.press("Escape")
     expect(listed).to_have_url(re.compile(r"/console/exceptions/\?q=org%3Aorg_red$"))
 
@@ -83,6 +85,7 @@ def test_g_and_a_letter_go_to_a_page(listed: Page) -> None:
         listed.keyboard.press("g")
         listed.keyboard.press(letter)
         expect(listed).to_have_url(re.compile(f"{path}$"))
+        listed.wait_for_load_state()
 
 
 def test_tab_reaches_every_control_and_shows_where_it_is(listed: Page) -> None:

@@ -29,7 +29,7 @@ def bucket(s3_client: Any) -> Iterator[Bucket]:
     s3_client.create_bucket(Bucket=name)
     bucket = Bucket(name, s3_client)
     yield bucket
-    for key in bucket.keys():  # noqa: SIM118 - not a dict
+    for key in bucket.keys():
         s3_client.delete_object(Bucket=name, Key=key)
     s3_client.delete_bucket(Bucket=name)
 

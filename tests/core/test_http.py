@@ -148,3 +148,14 @@ def test_an_unset_bucket_is_said_everywhere(api, browse, alice, bucket: Bucket, 
     assert "DAGY_TRACES_BUCKET" in browse(alice).get("/console/exceptions/").content.decode()
     assert "DAGY_TRACES_BUCKET" in api(alice).get("/admin/exceptions/content", {"key": key}).json()["detail"]
     assert "DAGY_TRACES_BUCKET" in api(alice).get("/health").content.decode()
+
+
+def test_the_database_down_before_any_view_is_a_503_too(client, db, monkeypatch):
+    def refuse(*_, **__):
+        raise OperationalError("connection refused")
+
+    client.raise_request_exception = False
+    monkeypatch.setattr("dagy_console.accounts.middleware.actor_of", refuse)
+    response = client.get("/me")
+    assert (response.status_code, response["Content-Type"]) == (503, "application/problem+json")
+    assert client.get("/console/").status_code == 503

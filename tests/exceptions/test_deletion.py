@@ -12,7 +12,7 @@ from dagy_console.core import leases, storage
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import parse
-from dagy_console.exceptions.services import deletion
+from dagy_console.exceptions.services import deletion, reconciling
 
 
 def delete(client, keys, **more):
@@ -162,7 +162,9 @@ class TestByQuery:
         row = DeletionJob.objects.filter(id=job.id)
         assert leases.take(row, seconds=60)
         row.update(state="running")
+        job.batches.create(keys=five[:2])
         storage.delete_objects(five[:2])  # the dead worker's last batch: in S3 only
+        reconciling.reconcile()  # and noticed by others before it is counted
         assert deletion.unfinished_deletions() == []
         deletion.run_deletion(job.id)
         assert row.get().state == "running"
@@ -181,14 +183,14 @@ class TestByQuery:
         assert len(bucket.keys()) == 5
 
     def test_cancelling_a_running_job_stops_it_between_batches(self, as_actor, alice, bucket, five, monkeypatch):
-        monkeypatch.setattr(deletion, "BATCH", 1)
+        monkeypatch.setattr(deletion, "_batch_size", lambda matched: 1)
         monkeypatch.setattr(deletion, "THREADS", 1)
         actor = as_actor(alice)
         job = self.start(actor, "org:org_blue", expected=5)
         settle, seen = deletion._settle, threading.Event()
 
-        def settle_then_cancel(held, outcome):
-            settle(held, outcome)
+        def settle_then_cancel(held, batch, outcome):
+            settle(held, batch, outcome)
             if not seen.is_set():
                 seen.set()
                 deletion.cancel_deletion(actor=actor, job_id=job.id)
@@ -277,3 +279,87 @@ class TestTheConfirmationPage:
 
     def test_members_of_customers_may_not(self, browse, bob, five):
         assert self.confirm(browse(bob), all="1", q="").status_code == 403
+
+
+def test_a_lease_is_renewed_while_it_is_held_and_ends_with_the_block(db):
+    job = DeletionJob.objects.create(cutoff=timezone.now(), matched=0, actor={})
+    row = DeletionJob.objects.filter(id=job.id)
+    with leases.hold(row) as token:
+        assert token is not None
+        with leases.hold(row) as second:
+            assert second is None
+    assert row.get().lease_owner is None
+
+
+def test_a_job_that_s3_fails_in_the_middle_says_how_far_it_came(as_actor, alice, bucket, five, monkeypatch):
+    monkeypatch.setattr(deletion, "_batch_size", lambda matched: 1)
+    monkeypatch.setattr(deletion, "THREADS", 1)
+    delete = storage.delete_objects
+    served = []
+
+    def two_then_none(keys):
+        if len(served) == 2:
+            raise storage.StorageUnavailable("The S3 server did not answer.")
+        served.extend(keys)
+        return delete(keys)
+
+    monkeypatch.setattr(storage, "delete_objects", two_then_none)
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
+    deletion.run_deletion(job.id, retry_after=())
+    job.refresh_from_db()
+    assert (job.state, job.deleted) == ("failed", 2)
+    assert "did not answer" in job.problem
+    assert Trace.objects.count() == 3 == len(bucket.keys())
+
+
+def test_a_trace_that_changed_after_the_confirmation_is_left_and_not_counted(as_actor, alice, bucket, five, indexed):
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
+    bucket.put_bytes(five[0], b'{"exception_type": "Rewritten"}')
+    indexed()
+    deletion.run_deletion(job.id)
+    job.refresh_from_db()
+    assert (job.state, job.deleted, job.skipped) == ("succeeded", 4, 1)
+    assert bucket.keys() == [five[0]] == [Trace.objects.get().key]
+
+
+def test_an_unexpected_error_ends_the_job_and_says_so(as_actor, alice, five, monkeypatch):
+    def broken(job):
+        raise ZeroDivisionError
+
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
+    monkeypatch.setattr(deletion, "_pages", broken)
+    deletion.run_deletion(job.id)
+    job.refresh_from_db()
+    assert job.state == "failed" and "error of the console itself" in job.problem
+
+
+def test_no_more_than_two_deletions_run_at_once(as_actor, alice, five):
+    jobs = [deletion.start_key_deletion(actor=as_actor(alice), keys=[key]) for key in five[:3]]
+    for job in jobs[:2]:
+        assert leases.take(DeletionJob.objects.filter(id=job.id), seconds=60)
+    deletion.run_next(jobs[2].id)
+    assert DeletionJob.objects.get(id=jobs[2].id).state == "queued"
+    DeletionJob.objects.filter(id=jobs[0].id).update(lease_until=None)
+    deletion.run_next(jobs[2].id)
+    assert DeletionJob.objects.get(id=jobs[2].id).state == "succeeded"
+
+
+@pytest.mark.parametrize(
+    "key", ["exceptions//2026/11/20/101010000000_a.json", "exceptions/org\u00a0x/a.json", "exceptions/org/\x01.json"]
+)
+def test_an_odd_key_that_the_index_knows_can_be_read_and_deleted(api, browse, alice, bucket, indexed, key):
+    plain = bucket.put()
+    bucket.put_bytes(key, b"{}")
+    indexed()
+    assert browse(alice).get("/console/exceptions/trace", {"key": key}).status_code == 200
+    assert delete(api(alice), [plain, key]).json()["errors"] == []
+    assert bucket.keys() == []
+
+
+def test_a_key_that_is_no_text_is_refused_and_no_500(browse, alice, five):
+    browser = browse(alice)
+    assert browser.post("/console/exceptions/deletions/confirm/", {"key": "exceptions/a\x00b"}).status_code == 422
+    for key in ("exceptions/a\x00b", "exceptions/\ud800"):
+        fields = {"q": "", "keys_json": json.dumps([key]), "cutoff": "-1s", "expected_count": "1", "typed_count": "2"}
+        assert browser.post("/console/exceptions/deletions/start/", fields).status_code == 302
+    assert not DeletionJob.objects.exists()

@@ -10,7 +10,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core import leases, storage
 from dagy_console.exceptions.index_status import index_status
 from dagy_console.exceptions.models import IndexState, Trace
-from dagy_console.exceptions.services import reconciling
+from dagy_console.exceptions.services import indexing, reconciling
 
 
 @pytest.fixture(autouse=True)
@@ -54,15 +54,64 @@ def test_an_unchanged_bucket_is_not_read_again(bucket):
     assert reconciling.reconcile().read == 0
 
 
-def test_an_older_version_never_replaces_a_newer_one(bucket):
-    key = bucket.put(exception_type="New")
+def test_an_object_that_was_put_back_to_an_older_version_is_read_again(bucket):
+    key = bucket.put(exception_type="Old")
     reconciling.reconcile()
-    newest = reconciling.read_trace(key)
-    Trace.objects.update(
-        last_modified=newest.last_modified + timedelta(minutes=1), etag="newer", exception_type="Newer"
+    later = Trace.objects.get().last_modified + timedelta(minutes=1)
+    Trace.objects.update(last_modified=later, etag="newer", exception_type="Newer")
+    reconciling.reconcile()
+    assert Trace.objects.get(key=key).exception_type == "Old"
+    assert reconciling.reconcile().read == 0
+
+
+def test_a_row_that_the_database_refuses_does_not_keep_the_others_out(bucket, monkeypatch):
+    bad, good = bucket.put("org_a"), bucket.put("org_b")
+    values = indexing._values
+    monkeypatch.setattr(
+        indexing, "_values", lambda trace: (None, *values(trace)[1:]) if trace.key == bad else values(trace)
     )
-    reconciling.put_traces([newest])
-    assert Trace.objects.get().exception_type == "Newer"
+    reconciling.reconcile()
+    assert Trace.objects.get().key == good
+
+
+def test_the_longest_texts_fit_into_the_index(bucket):
+    bucket.put(http_path="/" + "世" * 1_500, exception_type="型" * 400, function_name="関" * 400)
+    body = json.dumps({"http_path": "界" * 2_000, "request_id": "識" * 600})
+    bucket.put_bytes("exceptions/" + "k" * 1_000, body.encode())
+    reconciling.reconcile()
+    assert Trace.objects.count() == 2
+
+
+def test_an_object_that_cannot_be_read_is_listed_as_such_and_the_others_are_read(bucket, monkeypatch):
+    locked, open_one = bucket.put("org_a"), bucket.put("org_b")
+    get = storage.get_object
+
+    def refuse_one(key, **options):
+        if key == locked:
+            raise storage.ObjectDenied("refused")
+        return get(key, **options)
+
+    monkeypatch.setattr(storage, "get_object", refuse_one)
+    reconciling.reconcile()
+    assert Trace.objects.get(key=locked).problems == ["unreadable"]
+    assert Trace.objects.get(key=open_one).exception_type == "ValueError"
+    assert reconciling.reconcile().read == 0, "it is not asked for again at once"
+
+
+def test_an_emptied_bucket_is_followed_without_reading_the_whole_index_at_once(bucket, monkeypatch):
+    monkeypatch.setattr(reconciling, "MOST_ROWS", 2)
+    keys = [bucket.put() for _ in range(5)]
+    reconciling.reconcile()
+    assert Trace.objects.count() == 5
+    storage.delete_objects(keys)
+    reconciling.reconcile()
+    assert not Trace.objects.exists()
+
+
+def test_folders_that_s3_browsers_draw_are_no_traces(bucket):
+    bucket.put_bytes("exceptions/org_blue/", b"")
+    reconciling.reconcile()
+    assert not Trace.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -102,9 +151,8 @@ def test_objects_beside_the_prefix_are_left_alone(bucket):
 
 def test_two_passes_never_run_at_once(bucket):
     IndexState.objects.create(pk=1)
-    token = leases.take(IndexState.objects.filter(pk=1), seconds=60)
-    assert reconciling.reconcile() is None
-    leases.give_back(IndexState.objects.filter(pk=1), token)
+    with leases.hold(IndexState.objects.filter(pk=1)):
+        assert reconciling.reconcile() is None
     assert reconciling.reconcile() is not None
 
 
@@ -148,7 +196,7 @@ def test_reindex_rebuilds_a_lost_index_and_says_how_far_it_is(bucket, capsys):
 
 def test_reindex_resumes_where_it_was_stopped(bucket, capsys):
     keys = sorted(bucket.put("org_blue", at=datetime.now(UTC) - timedelta(minutes=minute)) for minute in range(4))
-    IndexState.objects.create(pk=1, position=keys[1], cycle_started_at=datetime.now(UTC))
+    IndexState.objects.create(pk=1, rebuild_position=keys[1], rebuild_started_at=datetime.now(UTC))
     call_command("reindex_traces")
     assert sorted(Trace.objects.values_list("key", flat=True)) == keys[2:]
     call_command("reindex_traces", "--restart")

@@ -20,6 +20,8 @@ _SIZES = ("B", "KB", "MB", "GB", "TB")
 _PROBLEMS = {
     "not-json": "not JSON",
     "not-object": "not a JSON object",
+    "unreadable": "cannot be read",
+    "time-implausible": "implausible time",
     "key-mismatch": "key and body differ",
     "metadata-missing": "no metadata",
     "field-missing": "no {field}",

@@ -52,6 +52,8 @@ class Migration(migrations.Migration):
                 ("position", models.TextField(blank=True, default="")),
                 ("cycle_started_at", models.DateTimeField(null=True)),
                 ("complete_at", models.DateTimeField(null=True)),
+                ("rebuild_position", models.TextField(blank=True, default="")),
+                ("rebuild_started_at", models.DateTimeField(null=True)),
                 ("checked_at", models.DateTimeField(null=True)),
                 ("problem", models.TextField(blank=True, default="")),
             ],
@@ -139,6 +141,21 @@ class Migration(migrations.Migration):
                     ),
                 ],
             },
+        ),
+        migrations.CreateModel(
+            name="DeletionBatch",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("keys", models.JSONField()),
+                (
+                    "job",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="batches",
+                        to="exceptions.deletionjob",
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="DeletionError",

@@ -1,41 +1,41 @@
 """Bulk deletion: planned, confirmed by count, then done in batches by a worker that may die at any point.
 
 A job's set is frozen: what matched the query and was in the index at its `cutoff`. Later traces are not touched.
-Each batch is deleted in S3 first and then, in one transaction, taken out of the index and counted; so after a crash the
-rows that are left are just those that are still to do, and S3 does not mind deleting a key twice.
+Each batch is written down, deleted in S3 and then, in one transaction, taken out of the index, counted, crossed off.
+After a crash the batches that are still written down are asked for again, which S3 does not mind; then what is left.
 """
 
-import threading
 import time
 import uuid
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
-from django.db import connection, transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from dagy import capture
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record
 from dagy_console.core import leases, storage
 from dagy_console.core.actors import Actor, ActorKind, Origin
+from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict, ConsoleError, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
-from dagy_console.exceptions import keys as trace_keys
 from dagy_console.exceptions import selectors, tasks
-from dagy_console.exceptions.models import UNFINISHED, DeletionError, DeletionJob, DeletionState, Trace
+from dagy_console.exceptions.models import UNFINISHED, DeletionBatch, DeletionError, DeletionJob, DeletionState, Trace
 from dagy_console.exceptions.search import TraceQuery
 
 log = structlog.get_logger(__name__)
 BATCH = storage.MAX_KEYS_A_DELETE
+SMALLEST_BATCH = 100
+# Deletions that run at the same time, over all workers.
+MOST_AT_ONCE = 2
 THREADS = 4
-LEASE_SECONDS = 15
 # A server that is away for a minute is waited for; then the job ends and says how far it came.
 RETRY_AFTER_SECONDS = (1, 2, 4, 8, 16, 30)
 
@@ -77,7 +77,7 @@ def start_deletion(*, actor: Actor, query: TraceQuery, cutoff: datetime, expecte
     the person confirmed.
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
-    if cutoff > timezone.now():
+    if cutoff > database_time():
         raise Invalid.field("cutoff", "the cut-off lies in the future")
     with transaction.atomic():
         matched = selectors.as_of(actor, query, cutoff).count()
@@ -91,9 +91,9 @@ def start_deletion(*, actor: Actor, query: TraceQuery, cutoff: datetime, expecte
 def start_key_deletion(*, actor: Actor, keys: Sequence[str]) -> DeletionJob:
     """Queue the deletion of up to 1,000 keys. Raises PermissionDenied, Invalid."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    wanted = _checked(keys)
+    wanted = checked_keys(actor=actor, keys=keys)
     with transaction.atomic():
-        job = _create(actor, keys=wanted, cutoff=timezone.now(), matched=len(wanted))
+        job = _create(actor, keys=wanted, cutoff=database_time(), matched=len(wanted))
         _hand_over(job)
     return job
 
@@ -105,18 +105,19 @@ def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
     storage.traces_bucket()
-    distinct = list(dict.fromkeys(keys))
-    _check_number(distinct)
-    refused = [
-        storage.FailedKey(key, "InvalidKey", problem) for key in distinct if (problem := trace_keys.problem_with(key))
-    ]
-    bad = {error.key for error in refused}
-    good = [key for key in distinct if key not in bad]
+    distinct = _distinct(keys)
+    problems = selectors.problems_with_keys(actor, distinct)
+    refused = [storage.FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]
+    good = [key for key in distinct if key not in problems]
     if not good:
         return KeysDeleted([], refused)
-    job = _create(actor, keys=good, cutoff=timezone.now(), matched=len(good))
-    run_deletion(job.id, retry_after=())
+    # Held from its first moment, so that no worker takes it between its creation and its execution.
+    token = uuid.uuid4()
+    job = _create(actor, keys=good, cutoff=database_time(), matched=len(good), token=token)
+    run_deletion(job.id, retry_after=(), taken=token)
     job.refresh_from_db()
+    if not job.is_final:
+        raise Unavailable(f"The deletion goes on in the background as job {job.id}: look there for its end.")
     failed = [storage.FailedKey(error.key, error.code, error.message) for error in job.errors.order_by("id")]
     if job.problem and not failed:
         raise Unavailable(job.problem)
@@ -134,11 +135,13 @@ def cancel_deletion(*, actor: Actor, job_id: uuid.UUID) -> DeletionJob:
     stopped = waiting.filter(leases.free(), state=DeletionState.QUEUED).update(
         state=DeletionState.CANCELLED, finished_at=Now()
     )
-    asked = stopped or waiting.filter(state__in=UNFINISHED).update(state=DeletionState.CANCELLING)
-    if not asked:
-        raise Conflict(f"This deletion has ended already ({job.state}).")
+    going = (DeletionState.QUEUED, DeletionState.RUNNING)
+    asked = stopped or waiting.filter(state__in=going).update(state=DeletionState.CANCELLING)
     job.refresh_from_db()
-    _record(Action.DELETION_CANCELLED, job, actor=actor, before=before)
+    if asked:
+        _record(Action.DELETION_CANCELLED, job, actor=actor, before=before)
+    elif job.is_final:
+        raise Conflict(f"This deletion has ended already ({job.state}).")
     return job
 
 
@@ -147,16 +150,23 @@ def unfinished_deletions() -> list[uuid.UUID]:
     return list(DeletionJob.objects.filter(leases.free(), state__in=UNFINISHED).values_list("id", flat=True))
 
 
-def run_deletion(job_id: uuid.UUID, *, retry_after: Sequence[float] = RETRY_AFTER_SECONDS) -> None:
+def run_next(job_id: uuid.UUID) -> None:
+    """A worker's turn at the job: now, or later where enough deletions run, for other work needs workers too."""
+    running = DeletionJob.objects.filter(state__in=UNFINISHED).exclude(leases.free())
+    if running.count() < MOST_AT_ONCE:
+        run_deletion(job_id)
+
+
+def run_deletion(
+    job_id: uuid.UUID, *, retry_after: Sequence[float] = RETRY_AFTER_SECONDS, taken: uuid.UUID | None = None
+) -> None:
     """Work the job to its end. Does nothing where it has ended or another worker holds it."""
     mine = DeletionJob.objects.filter(id=job_id, state__in=UNFINISHED)
-    token = leases.take(mine, seconds=LEASE_SECONDS)
-    if token is None:
-        return
-    held = DeletionJob.objects.filter(id=job_id, lease_owner=token)
-    with _kept_alive(held, token):
+    with leases.hold(mine, taken=taken) as token:
+        if token is None:
+            return
         try:
-            _work(held, retry_after)
+            _work(DeletionJob.objects.filter(id=job_id, lease_owner=token), retry_after)
         except LeaseLost:
             log.warning("deletion.lease_lost", job=str(job_id))
 
@@ -166,45 +176,86 @@ def _work(held: QuerySet[DeletionJob], retry_after: Sequence[float]) -> None:
     held.filter(started_at=None).update(started_at=Now())
     problem = ""
     try:
-        for outcome in _outcomes(held, retry_after):
-            _settle(held, outcome)
+        for batch, outcome in _outcomes(held, retry_after):
+            _settle(held, batch, outcome)
             if not outcome.deleted and all(error.code == "AccessDenied" for error in outcome.errors):
+                held.filter(state=DeletionState.RUNNING).update(state=DeletionState.CANCELLING)
                 problem = outcome.errors[0].message
-                break
     except ConsoleError as error:
         problem = error.detail
+    except (LeaseLost, DatabaseError):
+        raise  # somebody else goes on when the lease ends
+    except Exception as error:  # noqa: BLE001 - a job that cannot go on must end, and say so
+        problem = f"It was stopped by an error of the console itself, recorded as {capture.capture_exception(error)}."
     _finish(held, problem)
 
 
-def _outcomes(held: QuerySet[DeletionJob], retry_after: Sequence[float]) -> Iterator[storage.DeleteOutcome]:
-    """What became of each batch, several under way at once; ends early where the job is asked to stop."""
-    batches = _batches(held.get())
-    under_way: deque[Future[storage.DeleteOutcome]] = deque()
+def _outcomes(
+    held: QuerySet[DeletionJob], retry_after: Sequence[float]
+) -> Iterator[tuple[DeletionBatch, storage.DeleteOutcome]]:
+    """What became of each batch, as they end, several under way at once.
+
+    No more begin once the job is to stop, or a request has failed for good; that error is raised at the end, when the
+    batches that were under way are accounted for.
+    """
+    errors: list[BaseException] = []
+    under_way: dict[Future[storage.DeleteOutcome], DeletionBatch] = {}
     with ThreadPoolExecutor(THREADS, thread_name_prefix="deletion") as pool:
-        for batch in batches:
-            if not held.filter(state=DeletionState.RUNNING).exists():
+        for batch in _batches(held.get()):
+            if errors or not held.filter(state=DeletionState.RUNNING).exists():
                 break
-            under_way.append(pool.submit(_delete_batch, batch, retry_after))
+            under_way[pool.submit(_delete_batch, batch.keys, retry_after)] = batch
             if len(under_way) == THREADS:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+                yield from _ended(under_way, wait(under_way, return_when=FIRST_COMPLETED).done, errors)
+        yield from _ended(under_way, as_completed(list(under_way)), errors)
+    if errors:
+        raise errors[0]
 
 
-def _batches(job: DeletionJob) -> Iterator[list[str]]:
-    """The keys still to do, 1,000 at a time, oldest first."""
+def _ended(
+    under_way: dict[Future[storage.DeleteOutcome], DeletionBatch],
+    done: Iterable[Future[storage.DeleteOutcome]],
+    errors: list[BaseException],
+) -> Iterator[tuple[DeletionBatch, storage.DeleteOutcome]]:
+    for future in done:
+        batch = under_way.pop(future)
+        if error := future.exception():
+            errors.append(error)
+        else:
+            yield batch, future.result()
+
+
+def _batches(job: DeletionJob) -> Iterator[DeletionBatch]:
+    """What a worker that died left under way, then the keys still to do, oldest first."""
+    left = list(job.batches.order_by("id"))
+    yield from left
+    asked = {key for batch in left for key in batch.keys}
     if job.keys is not None:
-        yield from (job.keys[start : start + BATCH] for start in range(0, len(job.keys), BATCH))
+        if not left and not job.deleted and not job.failed:
+            yield job.batches.create(keys=job.keys)
         return
+    for keys in _pages(job):
+        if keys := [key for key in keys if key not in asked]:
+            yield job.batches.create(keys=keys)
+
+
+def _pages(job: DeletionJob) -> Iterator[list[str]]:
+    """The keys of the job's set that are left in the index, up to 1,000 at a time."""
     rows = selectors.frozen(job).order_by("timestamp", "key")
+    size = _batch_size(job.matched)
     last: tuple[datetime, str] | None = None
     while True:
         left = rows if last is None else selectors.after(rows, *last)
-        found = list(left.values_list("timestamp", "key")[:BATCH])
+        found = list(left.values_list("timestamp", "key")[:size])
         if not found:
             return
         last = found[-1]
         yield [key for _, key in found]
+
+
+def _batch_size(matched: int) -> int:
+    """1,000, the most that S3 takes; less for a small job, so that its progress can be seen."""
+    return min(BATCH, max(SMALLEST_BATCH, matched // 20))
 
 
 def _delete_batch(batch: list[str], retry_after: Sequence[float]) -> storage.DeleteOutcome:
@@ -217,7 +268,7 @@ def _delete_batch(batch: list[str], retry_after: Sequence[float]) -> storage.Del
 
 
 @transaction.atomic
-def _settle(held: QuerySet[DeletionJob], outcome: storage.DeleteOutcome) -> None:
+def _settle(held: QuerySet[DeletionJob], batch: DeletionBatch, outcome: storage.DeleteOutcome) -> None:
     """Index, errors and progress of one batch, all or nothing."""
     job = held.select_for_update().first()
     if job is None:
@@ -230,6 +281,7 @@ def _settle(held: QuerySet[DeletionJob], outcome: storage.DeleteOutcome) -> None
         unique_fields=["job", "key"],
         update_fields=["code", "message"],
     )
+    batch.delete()
     held.update(deleted=F("deleted") + len(outcome.deleted), failed=job.errors.count())
 
 
@@ -246,22 +298,31 @@ def _finish(held: QuerySet[DeletionJob], problem: str) -> None:
         job.state = DeletionState.CANCELLED
     else:
         job.state = DeletionState.SUCCEEDED
-        # Nothing of the set is left. Reconciliation may have seen a batch go that a dead worker could not count.
-        job.deleted = job.matched
     job.finished_at = timezone.now()
     job.lease_owner = job.lease_until = None
-    job.save(update_fields=["problem", "state", "deleted", "finished_at", "lease_owner", "lease_until"])
+    job.save(update_fields=["problem", "state", "finished_at", "lease_owner", "lease_until"])
     outcome = Outcome.FAILED if job.state == DeletionState.FAILED else Outcome.SUCCESS
     _record(Action.DELETION_FINISHED, job, actor=_asker(job), before=before, outcome=outcome)
 
 
 def _create(
-    actor: Actor, *, matched: int, cutoff: datetime, query: str = "", keys: list[str] | None = None
+    actor: Actor,
+    *,
+    matched: int,
+    cutoff: datetime,
+    query: str = "",
+    keys: list[str] | None = None,
+    token: uuid.UUID | None = None,
 ) -> DeletionJob:
     with transaction.atomic():
         job = DeletionJob.objects.create(
             query=query, keys=keys, cutoff=cutoff, matched=matched, actor=_description(actor)
         )
+        if token:
+            now = database_time()
+            DeletionJob.objects.filter(id=job.id).update(
+                lease_owner=token, lease_until=now + timedelta(seconds=leases.SECONDS)
+            )
         existed = {"keys": keys, "in_index": selectors.indexed_keys(actor, keys)} if keys is not None else {}
         _record(Action.DELETION_STARTED, job, actor=actor, more=existed)
     return job
@@ -315,38 +376,18 @@ def _asker(job: DeletionJob) -> Actor:
     )
 
 
-def _checked(keys: Sequence[str]) -> list[str]:
-    distinct = list(dict.fromkeys(keys))
-    _check_number(distinct)
-    for key in distinct:
-        if problem := trace_keys.problem_with(key):
-            raise Invalid.field("keys", f"{key[:200]!r}: {problem}")
+def checked_keys(*, actor: Actor, keys: Sequence[str]) -> list[str]:
+    """The keys without repetition. Raises Invalid where there are none, too many, or one that can be no trace's."""
+    distinct = _distinct(keys)
+    for key, problem in selectors.problems_with_keys(actor, distinct).items():
+        raise Invalid.field("keys", f"{key[:200]!r}: {problem} Nothing was deleted.")
     return distinct
 
 
-def _check_number(keys: Sequence[str]) -> None:
-    if not keys:
+def _distinct(keys: Sequence[str]) -> list[str]:
+    distinct = list(dict.fromkeys(keys))
+    if not distinct:
         raise Invalid.field("keys", "give at least one key")
-    if len(keys) > BATCH:
-        raise Invalid.field("keys", f"{len(keys):,} keys; at most {BATCH:,} at once. Nothing was deleted.")
-
-
-@contextmanager
-def _kept_alive(held: QuerySet[DeletionJob], token: uuid.UUID) -> Iterator[None]:
-    """Renew the lease from a thread of its own: a batch may take longer than a lease."""
-    done = threading.Event()
-
-    def renew() -> None:
-        try:
-            while not done.wait(LEASE_SECONDS / 3):
-                leases.renew(held, token, seconds=LEASE_SECONDS)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=renew, name="deletion-lease", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
+    if len(distinct) > BATCH:
+        raise Invalid.field("keys", f"{len(distinct):,} keys; at most {BATCH:,} at once. Nothing was deleted.")
+    return distinct

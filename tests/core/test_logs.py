@@ -1,0 +1,42 @@
+"""One JSON object a line, each with the request id and the actor."""
+
+import io
+import json
+import logging
+
+import pytest
+
+from dagy_console.core import logs
+
+
+@pytest.fixture
+def lines(settings):
+    settings.LOG_FORMAT, settings.LOG_LEVEL = "json", "INFO"
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    logs.configure({})
+    stream = io.StringIO()
+    root.handlers[0].setStream(stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def test_every_request_is_a_line_that_says_who_what_and_how_long(browse, alice, lines):
+    browse(alice).get("/console/audit/?actor=secret", headers={"X-Request-Id": "req-logged"})
+    (line,) = [line for line in lines() if line["event"] == "request"]
+    assert (line["request_id"], line["actor"]) == ("req-logged", "alice@dagy.example")
+    assert (line["method"], line["path"], line["status"]) == ("GET", "/console/audit/", 200)
+    assert line["milliseconds"] > 0 and line["timestamp"] and line["level"] == "info"
+    assert "secret" not in json.dumps(line)
+
+
+def test_the_standard_library_s_log_lines_carry_the_request_id_too(client, db, lines):
+    client.get("/nowhere", headers={"X-Request-Id": "req-nowhere"})
+    assert any(line["event"].startswith("Not Found") and line["request_id"] == "req-nowhere" for line in lines())
+
+
+def test_a_line_break_in_a_value_stays_in_its_line(lines):
+    logging.getLogger("x").warning('one\n{"event": "forged"}')
+    (line,) = lines()
+    assert line["event"].startswith("one\n")
