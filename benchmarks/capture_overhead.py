@@ -21,11 +21,13 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 from wsgiref.util import setup_testing_defaults
 
 import boto3
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dagy import capture
 from dagy.capture.wsgi import CaptureMiddleware
 

@@ -15,6 +15,7 @@ import sys
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -22,6 +23,7 @@ import boto3
 from botocore.config import Config
 from tracegen import trace
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from dagy import capture
 
 ROUNDS = 5

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,11 +213,12 @@ def _trace_cases(client: Any) -> Iterator[Case]:
     for name, size, calls in (("200 KB", 200_000, None), ("20 MB", 20_000_000, 20)):
         key = _stored_trace(size)
         kind = "trace" if size < 1_000_000 else f"trace {name}"
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        _answered(client.get(f"{PAGE}trace", {"key": key}))
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024
-        label = f"trace page, {name} ({grown} MB more memory at first)"
-        yield Case(kind, label, lambda key=key: _answered(client.get(f"{PAGE}trace", {"key": key})), calls=calls)
+        yield Case(
+            kind,
+            f"trace page, {name}",
+            lambda key=key: _answered(client.get(f"{PAGE}trace", {"key": key})),
+            calls=calls,
+        )
 
 
 def _stored_trace(size: int) -> str:

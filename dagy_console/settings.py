@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 
 from dagy_console.core import environment as env
@@ -129,6 +130,17 @@ CELERY_BEAT_SCHEDULE = {
     "resume-deletions": {"task": "exceptions.resume_deletions", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
+    # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
+    "remove-expired-sign-ins": {
+        "task": "accounts.remove_expired",
+        "schedule": crontab(hour=3, minute=10),
+        "options": {"expires": 3600},
+    },
+    "remove-old-errors": {
+        "task": "exceptions.remove_old_errors",
+        "schedule": crontab(hour=3, minute=20),
+        "options": {"expires": 3600},
+    },
 }
 
 # --- Capture: what this process' own API fails with becomes a trace --------------------------------------------------

@@ -25,10 +25,6 @@ swift_hash_path_suffix = {suffix}
 [storage-policy:0]
 name = default
 default = yes
-
-[swift-constraints]
-# S3 allows 2 KB of metadata in one value; Swift's own limit is 256 bytes
-max_meta_value_length = 2048
 """
 
 _DEFAULT = """\

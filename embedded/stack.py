@@ -105,7 +105,7 @@ class Stack:
         self.ports = {name: int(port) for name, port in read_json(self.profile.directory / "ports.json").items()}
 
     def prepare_slot(self, slot: int) -> None:
-        """Make database and buckets of `slot`."""
+        """Make database and buckets of `slot`, on servers of our own; tests leave nothing on somebody's S3 server."""
         if "postgres" in self.own:
             self._postgres().create_database(_suffixed(postgres.DATABASE, slot, "_"))
         self._ensure_buckets(self.environment(slot))
@@ -137,6 +137,8 @@ class Stack:
             env["REDIS_URL"] = self._redis().database_url(slot * REDIS_DATABASES_EACH)
         if "s3" in self.own:
             env |= self._s3_environment()
+        # What is not in it belongs to somebody: tests clean up after themselves there.
+        env["DAGY_EMBEDDED_SERVERS"] = ",".join(self.own)
         return env | _without_proxy(env)
 
     def marker(self) -> dict[str, str]:
@@ -163,6 +165,9 @@ class Stack:
 
     def _ensure_buckets(self, environment: Mapping[str, str]) -> None:
         if not environment["DAGY_TRACES_BUCKET"] and not environment["DAGY_ARTIFACTS_BUCKET"]:
+            return
+        if "s3" not in self.own and not self.profile.keeps_data:
+            # Each test makes the buckets that it needs, and takes them away: none is left on somebody's server.
             return
         from embedded.buckets import ensure_buckets
 

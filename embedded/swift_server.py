@@ -17,6 +17,7 @@ import swift.account.server
 import swift.container.server
 import swift.obj.server
 import swift.proxy.server  # noqa: F401  (loaded here, so that the four processes share it)
+from swift.common import constraints
 from swift.common.ring import RingBuilder
 from swift.common.wsgi import run_wsgi
 
@@ -39,6 +40,8 @@ def log_to_file(
 
 def main(directory: Path) -> int:
     """Run until a signal, or until one of the four ends; that one's exit code."""
+    # Swift reads its [swift-constraints] from /etc only. S3 allows 2 KB of metadata in one value, Swift 256 bytes.
+    constraints.MAX_META_VALUE_LENGTH = 2048
     for backend in BACKENDS:
         _write_ring(directory, backend, int((directory / f"{backend}.port").read_text()))
     parent = os.getpid()

@@ -1,6 +1,7 @@
 """The four people of all tests, their clients, and buckets on the real S3 server."""
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
-from django.core.cache import cache
 from django.test import Client
 
 from dagy import capture
@@ -19,6 +19,7 @@ from dagy_console.accounts.models import Membership, User
 from dagy_console.accounts.services import create_access_token
 from dagy_console.core import storage
 from dagy_console.core.actors import Actor, Origin
+from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
 from dagy_console.customers.models import Organization
@@ -108,7 +109,14 @@ def api(as_actor: Callable[[User], Actor]) -> Callable[[User], Client]:
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
-    cache.clear()
+    forget_own_keys()
+
+
+def forget_own_keys() -> None:
+    """Only our own: the server may be somebody's."""
+    client = redis_client()
+    for key in client.scan_iter("dagy:*", count=1_000):
+        client.delete(key)
 
 
 @dataclass(frozen=True)
@@ -156,9 +164,21 @@ class Bucket:
 @pytest.fixture
 def bucket(settings: Any) -> Iterator[Bucket]:
     name = f"test-{uuid.uuid4().hex[:20]}"
-    storage.client().create_bucket(Bucket=name)
+    client = storage.client()
+    client.create_bucket(Bucket=name)
     settings.TRACES_BUCKET = name
     yield Bucket(name)
+    # The embedded server is thrown away with all that is in it; one that the environment gave is somebody's.
+    if "s3" not in os.environ.get("DAGY_EMBEDDED_SERVERS", "").split(","):
+        remove_bucket(name, client)
+
+
+def remove_bucket(name: str, client: Any) -> None:
+    """`client` is of before the test, which may have pointed the console's at a server that is down."""
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for item in page.get("Contents", []):
+            client.delete_object(Bucket=name, Key=item["Key"])
+    client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture

@@ -186,7 +186,8 @@ def test_no_page_asks_the_database_more_than_12_times(name, browse, alice, bucke
     browser.get(reverse(name))
     with CaptureQueriesContext(connection) as queries:
         assert browser.get(reverse(name)).status_code == 200
-    assert len(queries) <= 12, [query["sql"][:100] for query in queries]
+    asked = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(asked) <= 12, [sql[:100] for sql in asked]
 
 
 def test_no_view_is_longer_than_25_lines():

@@ -68,7 +68,8 @@ class _Recorder:
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
         self._chunks: list[bytes] = []
-        self._room = BODY_LIMIT
+        self._room = BODY_LIMIT + 1
+        self.length = 0
         self.used = False
 
     async def receive(self) -> Message:
@@ -76,6 +77,7 @@ class _Recorder:
         message = await self._receive()
         if message["type"] == "http.request":
             data = message.get("body", b"")
+            self.length += len(data)
             if data and self._room > 0:
                 self._chunks.append(bytes(data[: self._room]))
                 self._room -= len(data)
@@ -96,7 +98,7 @@ def _event(scope: Scope, recorder: _Recorder) -> dict[str, Any]:
     if data:
         length = _header(scope, b"content-length") or ""
         content_type = _header(scope, b"content-type") or ""
-        event["body"] = RawBody(data, content_type, int(length) if length.isdigit() else None)
+        event["body"] = RawBody(data, content_type, int(length) if length.isdigit() else recorder.length)
     if scope.get("client"):
         event["remote_addr"] = str(scope["client"][0])
     return event

@@ -18,13 +18,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, overload
 
 from dagy.capture import api
-from dagy.capture.bodies import RawBody, RawQuery
+from dagy.capture.bodies import BODY_LIMIT, RawBody, RawQuery
 from dagy.capture.context import RequestContext, current
 from dagy.capture.keys import is_request_id, new_request_id
-from dagy.capture.snapshot import Frames, frames_of_thread
+from dagy.capture.snapshot import EVENT_CHARACTERS_LIMIT, Frames, frames_of_thread
 
 Handler = TypeVar("Handler", bound=Callable[[Any, Any], Any])
 _FLUSH_SECONDS = 5.0
+_RECORDS = 20
 _PREPARE_SECONDS = 3.0
 
 
@@ -158,20 +159,25 @@ def _queue_request(records: list[Any], aws_id: Any) -> RequestContext:
     source = str(records[0].get("eventSource") or records[0].get("EventSource") or "event")
     arn = str(records[0].get("eventSourceARN") or records[0].get("EventSubscriptionArn") or "")
     message_id = records[0].get("messageId") if len(records) == 1 else None
+    limit = min(BODY_LIMIT, EVENT_CHARACTERS_LIMIT // min(len(records), _RECORDS))
     return RequestContext(
         request_id=_request_id(message_id, aws_id),
         http_method=source.rpartition(":")[2].upper(),
         http_path=f"/{arn.rpartition(':')[2]}",
         event=lambda: {
-            "records": [_record(record) for record in records[:20]],
+            "records": [_record(record, limit=limit) for record in records[:_RECORDS]],
             "record_count": len(records),
         },
     )
 
 
-def _record(record: Any) -> Any:
+def _record(record: Any, *, limit: int) -> Any:
+    """Of the message, `limit` bytes; `body_bytes` says how many there were where these are more."""
     body = record.get("body") if isinstance(record, Mapping) else None
-    return {**record, "body": RawBody(body.encode("utf-8", "replace"))} if isinstance(body, str) else record
+    if not isinstance(body, str):
+        return record
+    raw = RawBody.beginning(body.encode("utf-8", "replace"), limit=limit)
+    return {**record, "body": raw, **({"body_bytes": raw.length} if raw.cut else {})}
 
 
 def _http_event(event: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[str, Any]:
@@ -188,7 +194,7 @@ def _http_event(event: Mapping[str, Any], headers: Mapping[str, Any]) -> dict[st
         content_type = lower.get("content-type")
         text = content_type[0] if isinstance(content_type, list) and content_type else content_type
         data = _decoded(body) if event.get("isBase64Encoded") else body.encode("utf-8", "replace")
-        built["body"] = RawBody(data, str(text or ""), len(data))
+        built["body"] = RawBody.beginning(data, str(text or ""))
     return built
 
 

@@ -52,10 +52,13 @@ class RawQuery(Deferred):
 
     text: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", self.text[:BODY_LIMIT])
+
     def resolve(self) -> dict[str, Any] | str:
         return _fields(
             parse_qsl(
-                self.text[:BODY_LIMIT],
+                self.text,
                 keep_blank_values=True,
                 max_num_fields=FIELDS_LIMIT,
             )
@@ -69,6 +72,17 @@ class RawBody(Deferred):
     data: bytes
     content_type: str = ""
     length: int | None = None
+
+    @classmethod
+    def beginning(cls, whole: bytes, content_type: str = "", *, limit: int = BODY_LIMIT + 1) -> RawBody:
+        """Of a body that is there: its first `limit` bytes alone, and how long it is."""
+        return cls(whole[:limit], content_type, len(whole))
+
+    def __post_init__(self) -> None:
+        # Whoever makes it: a queue of traces must not hold whole uploads.
+        if len(self.data) > BODY_LIMIT + 1:
+            object.__setattr__(self, "length", len(self.data) if self.length is None else self.length)
+            object.__setattr__(self, "data", self.data[: BODY_LIMIT + 1])
 
     @property
     def cut(self) -> bool:

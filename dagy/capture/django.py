@@ -123,7 +123,7 @@ def _body(request: HttpRequest) -> Any:
     hidden = getattr(request, "sensitive_post_parameters", None)
     data: bytes | None = getattr(request, "_body", None)
     if data is not None and not hidden:
-        return RawBody(data, request.META.get("CONTENT_TYPE", ""), len(data)) if data else None
+        return RawBody.beginning(data, request.META.get("CONTENT_TYPE", "")) if data else None
     if not hasattr(request, "_post"):
         return None if data is None else FILTERED
     return _form(request, hidden or ())

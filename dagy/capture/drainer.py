@@ -74,7 +74,7 @@ class Drainer:
         if self._seconds_down() > 0:
             return
         self._spool.recover()
-        for path in self._spool.waiting():
+        for path in self._spool.waiting(refused_pause=self._pause_seconds):
             if self._stopping.is_set():
                 return
             claim = self._spool.claim(path)

@@ -7,6 +7,7 @@ import concurrent.futures.thread  # noqa: F401
 import os
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from enum import Enum
 from typing import Any, cast
 
 from dagy.capture.keys import encode_metadata
@@ -16,12 +17,45 @@ CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 5
 # Some servers allow 256 bytes a value only (Swift's default), where S3 has a limit for the whole.
 _SHORT_VALUE = 256
-_HOPELESS = {
+_NEVER = {
     "EntityTooLarge",
     "KeyTooLongError",
-    "MetadataTooLarge",
     "MaxMessageLengthExceeded",
+    "MetadataTooLarge",
 }
+# Answers about the bucket, the credentials, the clock or the connection, and not about this object.
+_DOWN_STATUSES = {401, 402, 404, 405, 407, 408, 409, 425, 429}
+_DOWN_CODES = {
+    "AccountProblem",
+    "AllAccessDisabled",
+    "AuthorizationHeaderMalformed",
+    "ExpiredToken",
+    "IllegalLocationConstraintException",
+    "IncompleteBody",
+    "InvalidAccessKeyId",
+    "InvalidBucketName",
+    "InvalidBucketState",
+    "InvalidToken",
+    "NotSignedUp",
+    "QuotaExceeded",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TokenRefreshRequired",
+    "XMinioAdminBucketQuotaExceeded",
+}
+
+
+class Refusal(Enum):
+    """What an error says about other traces."""
+
+    DOWN = "none would be taken now"
+    DENIED = "this one is not allowed, and perhaps none is"
+    OBJECT = "this one is refused for what it is"
+    NEVER = "this one will never be taken"
 
 
 def make_client(*, endpoint_url: str | None, threads: int) -> S3Client:
@@ -89,9 +123,18 @@ def may_pass_soon(error: BaseException) -> bool:
     return status >= 500 or status == 429 or error_code(error) in ("RequestTimeout", "SlowDown", "Throttling")
 
 
-def is_hopeless(error: BaseException) -> bool:
-    """Whether S3 will never take this very object, so that it must not hold up the others."""
-    return error_code(error) in _HOPELESS or error_status(error) == 413
+def refusal(error: BaseException) -> Refusal:
+    """Whether an error of a PUT is about this trace or about all. In doubt it is about all: nothing is set aside."""
+    code, status = error_code(error), error_status(error)
+    if code in _NEVER or status == 413:
+        return Refusal.NEVER
+    if status is None:
+        # Not sent: boto3 found fault with a value, that of this trace or the bucket's name.
+        unsent = isinstance(error, TypeError | ValueError) or code == "ParamValidationError"
+        return Refusal.DENIED if unsent else Refusal.DOWN
+    if not 400 <= status < 500 or status in _DOWN_STATUSES or code in _DOWN_CODES or code.startswith("KMS."):
+        return Refusal.DOWN
+    return Refusal.DENIED if status == 403 else Refusal.OBJECT
 
 
 def describe(error: BaseException) -> str:

@@ -35,6 +35,8 @@ _ANYWHERE = re.compile(
 _SPLIT_NAME = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 _NOT_ALNUM = re.compile(r"[^a-z0-9]+")
 
+# These texts are strangers', and `re` holds the interpreter's lock: no pattern may look through the same run twice.
+# So runs are taken whole and never given back (`*+`, `++`, `(?>…)`). Bounds instead would let the rest of a run by.
 # Passwords are filtered after any `=` or `:`; the second kind, words of everyday prose too ("unexpected token: foo"),
 # after `:` only where the value looks like a secret.
 _STRONG = (
@@ -44,10 +46,11 @@ _STRONG = (
 _WEAK = r"tokens?|session(?:[_-]?id)?|sessid|sid|csrf|xsrf|auth|signature|jwt|otp|totp|pin|cvv|cvc|pass"
 _NAMED = re.compile(
     rf"(?:(?P<strong>{_STRONG})|(?<![a-z])(?P<weak>{_WEAK})|(?P<late>tokens?|sessid))"
-    r"(?P<rest>[\w-]{0,40}\\*[\"']?\]?)"
+    r"(?P<rest>[\w-]{0,40}+\\*+[\"']?\]?)"
     r"(?:(?P<sep>\s{0,3}(?:=>|==?|:|%3[Dd]|(?<=\s)(?:is|was)(?=\s))\s{0,3})|(?<=[\"'])(?P<comma>\s{0,3},\s{0,3}))"
-    r"(?:[bBuUrRfF]{1,2}(?=\\*[\"']))?"
-    r"(?P<value>\\+\"(?:.*?)(?:\\+\"|\Z)|\\+'(?:.*?)(?:\\+'|\Z)|\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"
+    r"(?:[bBuUrRfF]{1,2}(?=\\*+[\"']))?"
+    r"(?P<value>\\++\"(?:[^\\]++|\\++(?!\"))*(?:\\++\"|\Z)|\\++'(?:[^\\]++|\\++(?!'))*(?:\\++'|\Z)"
+    r"|\"(?:[^\"\\]|\\.)*(?:\"|\\?\Z)|'(?:[^'\\]|\\.)*(?:'|\\?\Z)"
     r"|[^\s,;&\"'<>(){}\[\]\\]+)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -55,12 +58,12 @@ _NAMED_HINTS = ("pass", "pwd", "secret", "token", "credential", "key", "sess", "
                 "signature", "jwt", "otp", "pin", "cvv", "cvc")  # fmt: skip
 _HEADER_LINE = re.compile(
     r"((?:proxy-)?authorization|(?:set-)?cookies?2?)"
-    r"(\\*[\"']?\s{0,3}(?:[:=]|,(?=\s*[bu]?\\*[\"']))\s{0,3}(?:[bu]?\\*[\"'])?)"
-    r"((?<=\\[\"'])(?:(?!\\+[\"'])[^\r\n])+|(?<=\")(?:[^\"\\\r\n]|\\.)+|(?<=')(?:[^'\\\r\n]|\\.)+|[^\r\n\"'][^\r\n]*)",
+    r"(\\*+[\"']?\s{0,3}(?:[:=]|,(?=\s*+[bu]?\\*+[\"']))\s{0,3}(?:[bu]?\\*+[\"'])?)"
+    r"((?<=\\[\"'])(?:[^\\\r\n]++|\\++(?![\"']))+|(?<=\")(?:[^\"\\\r\n]|\\.)+|(?<=')(?:[^'\\\r\n]|\\.)+|[^\r\n\"'][^\r\n]*)",
     re.IGNORECASE,
 )
 _SCHEME = re.compile(
-    r"\b(Basic|Bearer|Digest|Negotiate)(\s+|%20|\+)([A-Za-z0-9+/=._~-]{6,})",
+    r"\b(Basic|Bearer|Digest|Negotiate)(\s++|%20|\+)([A-Za-z0-9+/=._~-]{6,})",
     re.IGNORECASE,
 )
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![-.]?\w)")
@@ -72,7 +75,8 @@ _USERINFO = re.compile(r"(://[^/\s:@\"'?#]{0,200}:)[^\s/]{1,500}@")
 _TOKENS: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("dagy_", re.compile(r"dagy_(?:sk|at|im|rt|wh)_[A-Za-z0-9_=.-]+"), FILTERED),
     ("dgy_", re.compile(r"dgy_[A-Za-z0-9_-]{8,}"), FILTERED),
-    ("eyJ", re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){1,4}"), FILTERED),
+    # From the beginning of the word: of a word without a dot, each `eyJ` would look for one again.
+    ("eyJ", re.compile(r"(?<![\w-])((?>[\w-]*?(?=eyJ[\w-]{4})))[\w-]++(?:\.[\w-]*+){1,4}"), r"\1" + FILTERED),
     ("PRIVATE KEY", re.compile(
         r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
         r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL), FILTERED),
@@ -115,9 +119,10 @@ class Scrubber:
 
     def is_secret_name(self, name: str) -> bool:
         """Whether the value of a field of this name is filtered."""
+        name = name[:200]
         known = self._names.get(name)
         if known is None:
-            known = self._judge_name(name[:200])
+            known = self._judge_name(name)
             if len(self._names) < 5000:
                 self._names[name] = known
         return known

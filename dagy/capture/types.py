@@ -37,7 +37,7 @@ class Stats:
 
     `failed` counts traces that S3 refused for good or that could not be kept anywhere; `dropped` those for which the
     queue (or the spool directory) had no room. `last_error` says what S3 or the disk answered last,
-    None where all is well.
+    None where all is well. `rejected` counts the files of the spool that were set aside.
     """
 
     queued: int
@@ -46,6 +46,7 @@ class Stats:
     dropped: int
     failed: int
     last_error: str | None
+    rejected: int = 0
 
 
 @dataclass(frozen=True, slots=True)

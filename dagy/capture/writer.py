@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import threading
 import time
 import weakref
@@ -23,6 +22,7 @@ from datetime import datetime
 from dagy.capture import s3
 from dagy.capture.config import Config
 from dagy.capture.drainer import Drainer
+from dagy.capture.health import Health, jittered
 from dagy.capture.keys import METADATA_FIELDS
 from dagy.capture.quiet import QuietLog
 from dagy.capture.snapshot import Snapshot
@@ -31,6 +31,8 @@ from dagy.capture.trace import build_trace
 from dagy.capture.types import BuiltTrace, S3Client, Stats, StoredTrace
 
 log = logging.getLogger("dagy.capture")
+# How many times S3 may refuse a trace before its file is set aside.
+_MOST_REFUSALS = 5
 
 
 class Writer:
@@ -57,10 +59,8 @@ class Writer:
         self._threads: list[threading.Thread] = []
         self._spiller: threading.Thread | None = None
         self._client: S3Client | None = None
-        self._failures = 0
-        self._down_until = 0.0
+        self._health = Health(retry_seconds=self.config.retry_seconds, probe_seconds=self.config.probe_seconds)
         self._sent = self._spooled = self._dropped = self._failed = 0
-        self._last_error: str | None = None
         self._quiet = QuietLog(log)
         self._drainer = self._make_drainer()
 
@@ -70,7 +70,7 @@ class Writer:
         return Drainer(
             self.spool,
             send=self._send,
-            seconds_down=lambda: self._down_until - time.monotonic(),
+            seconds_down=self._health.seconds_down,
             pause_seconds=5 * self.config.retry_seconds,
             log=self._quiet,
         )
@@ -114,7 +114,8 @@ class Writer:
                 self._spooled,
                 self._dropped,
                 self._failed,
-                self._last_error,
+                self._health.last_error,
+                self.spool.rejected if self.spool else 0,
             )
 
     def flush(self, timeout: float) -> bool:
@@ -248,20 +249,20 @@ class Writer:
                 _summary(trace),
             )
             return
-        if self.spool is not None and time.monotonic() < self._down_until:
+        if self.spool is not None and self._health.seconds_down() > 0:
             self._keep(trace)
             return
         try:
             answer = self._put_with_retries(trace)
         except Exception as error:
             self._quiet.warning("s3", "S3 did not take a trace (%s)", self._describe(error))
-            self._keep(trace, rejected=s3.is_hopeless(error))
+            self._keep(trace, s3.refusal(error))
         else:
             self._stored(trace, answer)
 
     def _put_with_retries(self, trace: BuiltTrace) -> tuple[str, datetime]:
         """With back-off and jitter; raises the last error."""
-        last = 1 if self._failures else self.config.attempts
+        last = 1 if self._health.failures else self.config.attempts
         attempt = 1
         while True:
             try:
@@ -269,7 +270,7 @@ class Writer:
             except Exception as error:
                 if attempt >= last or not s3.may_pass_soon(error):
                     raise
-                if self._stopping.wait(_jittered(self.config.retry_seconds * 2 ** (attempt - 1))):
+                if self._stopping.wait(jittered(self.config.retry_seconds * 2 ** (attempt - 1))):
                     raise
             attempt += 1
 
@@ -283,11 +284,21 @@ class Writer:
                 data=data,
             )
         except Exception as error:
-            if not s3.is_hopeless(error):
-                self._went_down(error)
+            self._learn(key, error)
             raise
-        self._went_up()
+        if self._health.accepted() and self._drainer is not None:
+            self._drainer.wake()
         return answer
+
+    def _learn(self, key: str, error: Exception) -> None:
+        reason = self._describe(error)
+        match s3.refusal(error):
+            case s3.Refusal.DOWN:
+                self._health.went_down(reason)
+            case s3.Refusal.DENIED:
+                self._health.denied(key, reason)
+            case _:
+                self._health.refused(reason)
 
     def _describe(self, error: Exception) -> str:
         return self.config.scrubber.text(s3.describe(error), [0])
@@ -306,32 +317,14 @@ class Writer:
                 )
             return self._client
 
-    def _went_down(self, error: Exception) -> None:
-        with self._lock:
-            self._failures += 1
-            pause = min(
-                self.config.probe_seconds,
-                self.config.retry_seconds * 2 ** min(self._failures, 12),
-            )
-            self._down_until = time.monotonic() + _jittered(pause)
-            self._last_error = self._describe(error)
-
-    def _went_up(self) -> None:
-        with self._lock:
-            recovered = self._failures > 0
-            self._failures = 0
-            self._down_until = 0.0
-            self._last_error = None
-        if recovered and self._drainer is not None:
-            self._drainer.wake()
-
-    def _keep(self, trace: BuiltTrace, *, rejected: bool = False) -> None:
+    def _keep(self, trace: BuiltTrace, refusal: s3.Refusal = s3.Refusal.DOWN) -> None:
         """Into the spool, or counted as lost."""
         if self.spool is None:
-            self._count_failed(self._last_error or "S3 did not take it")
+            self._count_failed(self._health.last_error or "S3 did not take it")
             return
+        rejected = refusal is s3.Refusal.NEVER
         try:
-            self.spool.write(trace, rejected=rejected)
+            self.spool.write(trace, refused=refusal in (s3.Refusal.DENIED, s3.Refusal.OBJECT), rejected=rejected)
         except SpoolFullError as error:
             with self._lock:
                 self._dropped += 1
@@ -348,7 +341,7 @@ class Writer:
     def _count_failed(self, reason: str) -> None:
         with self._lock:
             self._failed += 1
-            self._last_error = reason
+        self._health.refused(reason)
         self._quiet.warning("failed", "a trace was lost (%s)", reason)
 
     def _stored(self, trace: BuiltTrace, answer: tuple[str, datetime]) -> None:
@@ -380,15 +373,32 @@ class Writer:
         try:
             answer = self._put(trace.key, trace.metadata, trace.data)
         except Exception as error:
-            if not s3.is_hopeless(error):
-                claim.release()
-                return False
-            claim.reject()
-            self._count_failed(self._describe(error))
-            return True
+            self._put_back(claim, error)
+            return self._health.seconds_down() <= 0
         claim.done()
         self._stored(trace, answer)
         return True
+
+    def _put_back(self, claim: Claim, error: Exception) -> None:
+        refusal = s3.refusal(error)
+        if refusal is s3.Refusal.DOWN:
+            claim.release()
+            return
+        # A denied one may wait for its permission, unless others were taken since it was tried before.
+        only_this = refusal is s3.Refusal.OBJECT or self._health.accepted_at > claim.tried_at
+        spent = claim.refusals + 1 >= _MOST_REFUSALS and only_this
+        if not spent and refusal is not s3.Refusal.NEVER:
+            claim.refuse()
+            return
+        claim.reject()
+        with self._lock:
+            self._failed += 1
+        self._quiet.warning(
+            "rejected",
+            "S3 refuses a trace (%s); it is set aside: %s.rejected",
+            self._describe(error),
+            claim.path,
+        )
 
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
@@ -401,10 +411,6 @@ def _reset_writers_after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_writers_after_fork)
-
-
-def _jittered(seconds: float) -> float:
-    return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - guards no secret
 
 
 def _summary(trace: BuiltTrace) -> str:

@@ -88,7 +88,8 @@ class _Recorder:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._chunks: list[bytes] = []
-        self._room = BODY_LIMIT
+        self._room = BODY_LIMIT + 1
+        self.length = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -110,6 +111,7 @@ class _Recorder:
         return b"".join(self._chunks)
 
     def _keep(self, data: bytes) -> bytes:
+        self.length += len(data)
         if self._room > 0 and data:
             self._chunks.append(bytes(data[: self._room]))
             self._room -= len(data)
@@ -129,12 +131,12 @@ def _event(environ: Environ, recorder: _Recorder | None) -> dict[str, Any]:
     if environ.get("QUERY_STRING"):
         event["query"] = RawQuery(str(environ["QUERY_STRING"]))
     data = recorder.recorded() if recorder else b""
-    if data:
+    if recorder and data:
         length = str(environ.get("CONTENT_LENGTH") or "")
         event["body"] = RawBody(
             data,
             str(environ.get("CONTENT_TYPE") or ""),
-            int(length) if length.isdigit() else None,
+            int(length) if length.isdigit() else recorder.length,
         )
     if environ.get("REMOTE_ADDR"):
         event["remote_addr"] = environ["REMOTE_ADDR"]

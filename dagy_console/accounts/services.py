@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
@@ -46,6 +47,15 @@ def revoke_access_token(*, actor: Actor, token_id: int) -> None:
         resource_name=row.user.email,
         before=row.snapshot(),
     )
+
+
+def remove_expired() -> None:
+    """Take away sessions that have ended, and tokens that ended a month ago.
+
+    Housekeeping: they open nothing any more, and how they began and ended is in the audit log.
+    """
+    SessionStore.clear_expired()
+    AccessToken.objects.filter(expires_at__lt=timezone.now() - timedelta(days=30)).delete()
 
 
 @transaction.atomic

@@ -8,6 +8,10 @@ from typing import Any
 import structlog
 from django.conf import settings
 
+from dagy.capture.scrub import Scrubber
+
+_scrubber = Scrubber()
+
 
 def configure(_: MutableMapping[str, Any]) -> None:
     """Called by Django at start (settings.LOGGING_CONFIG)."""
@@ -17,11 +21,11 @@ def configure(_: MutableMapping[str, Any]) -> None:
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    final = (
-        [structlog.dev.ConsoleRenderer(colors=False)]
-        if settings.LOG_FORMAT == "console"
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    console = settings.LOG_FORMAT == "console"
+    # The plain traceback: the usual one shows the values of all variables.
+    readable = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    renderer = readable if console else structlog.processors.JSONRenderer()
+    final = [_without_request, structlog.processors.format_exc_info, _scrubbed, renderer]
     logging.config.dictConfig(
         {
             "version": 1,
@@ -33,9 +37,19 @@ def configure(_: MutableMapping[str, Any]) -> None:
                     "foreign_pre_chain": [*shared, structlog.stdlib.ExtraAdder()],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structured"}},
+            "handlers": {
+                "stderr": {"class": "logging.StreamHandler", "formatter": "structured"},
+                "nowhere": {"class": "logging.NullHandler"},
+            },
             "root": {"handlers": ["stderr"], "level": settings.LOG_LEVEL},
-            "loggers": {"botocore": {"level": "WARNING"}, "urllib3": {"level": "WARNING"}},
+            # Django has put handlers of its own on these by now.
+            "loggers": {
+                "django": {"handlers": [], "level": settings.LOG_LEVEL},
+                # The development server's own request lines hold the query; `request` says the same without it.
+                "django.server": {"handlers": ["nowhere"], "propagate": False},
+                "botocore": {"level": "WARNING"},
+                "urllib3": {"level": "WARNING"},
+            },
         }
     )
     structlog.configure(
@@ -44,3 +58,16 @@ def configure(_: MutableMapping[str, Any]) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+
+
+def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Django hands the request over, whose text holds the query: what was searched for is nobody's here."""
+    event.pop("request", None)
+    return event
+
+
+def _scrubbed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Tracebacks quote what failed, and that may be a secret."""
+    if isinstance(event.get("exception"), str):
+        event["exception"] = _scrubber.text(event["exception"], [0])
+    return event

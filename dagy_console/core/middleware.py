@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from redis import RedisError
 
 from dagy_console.core.errors import ConsoleError, TooLarge, Unavailable
-from dagy_console.core.http import error_response
+from dagy_console.core.http import error_response, is_api, problem
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -59,6 +59,11 @@ class ResponseHeadersMiddleware:
         return response
 
 
+class MethodNotAllowed(ConsoleError):
+    status = 405
+    title = "Method not allowed"
+
+
 class ErrorPagesMiddleware:
     """Turns what a service raises into the page (or problem) that says so."""
 
@@ -66,11 +71,29 @@ class ErrorPagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        if not is_api(request):
+            return self.get_response(request)
+        asked = request.method
+        if asked == "HEAD":
+            request.method = "GET"  # the server leaves the body out
+        try:
+            response = self.get_response(request)
+        finally:
+            # Logs name the method that was asked for.
+            request.method = asked
+        return _method_not_allowed(request, response["Allow"]) if response.status_code == 405 else response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         error = as_console_error(exception)
         return error_response(request, error) if error else None
+
+
+def _method_not_allowed(request: HttpRequest, allow: str) -> HttpResponse:
+    allowed = set(allow.split(", "))
+    allow = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
+    answer = problem(request, MethodNotAllowed(f"{request.method} is not known here: use {allow}."))
+    answer["Allow"] = allow
+    return answer
 
 
 def as_console_error(exception: Exception) -> ConsoleError | None:

@@ -35,8 +35,10 @@ def _create(table: str, name: str, month: datetime) -> None:
         if name in existing_partitions(table):
             return
         end = first_of_month(month, months=1)
+        # Attached, not created in place: that would lock every reader of the table out for the moment.
         cursor.execute(
-            f'CREATE TABLE "{name}" PARTITION OF "{table}" '
+            f'CREATE TABLE "{name}" (LIKE "{table}" INCLUDING DEFAULTS INCLUDING GENERATED INCLUDING CONSTRAINTS); '
+            f'ALTER TABLE "{table}" ATTACH PARTITION "{name}" '
             f"FOR VALUES FROM ('{month.isoformat()}') TO ('{end.isoformat()}'); "
             + PARTITIONED[table].format(partition=name)
         )

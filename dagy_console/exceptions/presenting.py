@@ -37,7 +37,6 @@ def ranges(query: TraceQuery) -> list[dict[str, Any]]:
 def summary_context(query: TraceQuery, summary: Summary) -> dict[str, Any]:
     return {
         "total": summary.total,
-        "exact": summary.total is not None,
         "organizations": summary.distinct("org"),
         "groups": summary.distinct("group"),
         "facets": [_facet(query, facet, summary.total or 0) for facet in summary.facets if facet.values],

@@ -82,6 +82,12 @@ def problems_with_keys(actor: Actor, keys: Sequence[str]) -> dict[str, str]:
     return {key: problem for key, problem in doubtful.items() if key not in known}
 
 
+def require_trace_keys(actor: Actor, keys: Sequence[str]) -> None:
+    """Raises Invalid that names the first key which can be no trace's."""
+    for key, problem in problems_with_keys(actor, keys).items():
+        raise Invalid.field("keys", f"{key[:200]!r}: {problem} Nothing was deleted.")
+
+
 # --- Deletions -------------------------------------------------------------------------------------------------------
 
 

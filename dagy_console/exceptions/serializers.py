@@ -72,7 +72,7 @@ def term_query(key: str, value: str) -> TraceQuery:
 def job_row(job: DeletionJob) -> dict[str, Any]:
     """A deletion job as its page shows it."""
     names = (
-        "id", "state", "matched", "deleted", "failed", "percent", "rate", "eta", "created_by", "created_at",
+        "id", "state", "matched", "deleted", "failed", "skipped", "percent", "rate", "eta", "created_by", "created_at",
         "started_at", "finished_at", "is_final", "problem", "cutoff",
     )  # fmt: skip
     return {

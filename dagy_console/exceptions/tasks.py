@@ -31,3 +31,11 @@ def reconcile() -> None:
         reconciling.reconcile()
     except Unavailable as error:
         reconciling.log.warning("traces.reconcile_failed", error=error.detail)
+
+
+@shared_task(name="exceptions.remove_old_errors")
+def remove_old_errors() -> None:
+    """Daily housekeeping."""
+    from dagy_console.exceptions.services import cleaning
+
+    cleaning.remove_old_errors()

@@ -139,7 +139,8 @@ def confirm_deletion(request: ConsoleRequest) -> HttpResponse:
     keys = list(dict.fromkeys(request.POST.getlist("key")))
     if query is None and not keys:
         return _said(request, "Select at least one trace to delete.")
-    keys = deletion.checked_keys(actor=request.actor, keys=keys) if query is None else []
+    if query is None:
+        selectors.require_trace_keys(request.actor, keys)
     return _confirmation(request, query=query, keys=keys)
 
 

@@ -22,9 +22,9 @@ function draw() {
   bar.toggleAttribute("data-active", all || picked.size > 0);
   const everything = $("[data-select-all]", bar);
   const count = all ? everything.dataset.selectAll : picked.size.toLocaleString("en");
-  $("[data-selected]", bar).textContent = all ? `All ${count} that match` : `${count} selected`;
+  $("[data-selected]", bar).textContent = all ? `All ${count} that match`.replace("  ", " ") : `${count} selected`;
   if (everything) everything.hidden = all;
-  $("[data-delete]", bar).textContent = `Delete ${count}…`;
+  $("[data-delete]", bar).textContent = `Delete ${count || "all"}…`;
 }
 
 function set(box, on) {

@@ -10,8 +10,17 @@ document.addEventListener("click", ({ target }) => {
   const parts = $$(button.dataset.foldAll);
   const open = button.dataset.fold ? button.dataset.fold === "open" : parts.some((part) => !part.open);
   parts.forEach((part) => (part.open = open));
-  if (!button.dataset.fold) button.textContent = open ? "Fold library frames" : "Show all frames";
 });
+document.addEventListener(
+  "toggle",
+  () => {
+    for (const button of $$("[data-fold-all]:not([data-fold])")) {
+      const allOpen = $$(button.dataset.foldAll).every((part) => part.open);
+      button.textContent = allOpen ? "Fold library frames" : "Show all frames";
+    }
+  },
+  true,
+);
 
 // --- search the tree: what matches is marked, its parents unfold, the rest is hidden
 const tree = $(".tree");

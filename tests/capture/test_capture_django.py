@@ -21,7 +21,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from ninja import NinjaAPI
 
 from dagy import capture
-from dagy.capture.django import capture_request_exception
+from dagy.capture.bodies import BODY_LIMIT
+from dagy.capture.django import _event, capture_request_exception
 
 api = NinjaAPI(urls_namespace="capture-test")
 
@@ -166,3 +167,13 @@ def test_sensitive_post_parameters_are_honoured(bucket_of_django: Bucket) -> Non
         "password": "[Filtered]",
     }
     assert b"my first dog" not in bucket_of_django.raw()[0]
+
+
+def test_of_a_huge_body_only_its_beginning_waits_in_the_queue() -> None:
+    request = HttpRequest()
+    request.META["CONTENT_TYPE"] = "text/plain"
+    request._body = b"b" * 2_000_000
+    body = _event(request)["body"]
+    assert len(body.data) == BODY_LIMIT + 1
+    assert (body.length, body.cut) == (2_000_000, True)
+    assert body.resolve() == "b" * BODY_LIMIT

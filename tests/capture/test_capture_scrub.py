@@ -228,3 +228,34 @@ def test_of_all_planted_secrets_none_reaches_s3_or_the_log(
     assert bucket.only()["scrubbed"] >= 50
     assert bucket.only()["event"]["headers"]["accept"] == "text/html"
     assert bucket.only()["event"]["json"]["user"]["name"] == "bob"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'cookie=\\"' + "\\" * 60_000,
+        'password=\\"' + "\\" * 60_000,
+        "authorization: " + "\\" * 60_000,
+        "eyJ" * 20_000,
+        "eyJ" + "a" * 60_000,
+        "token" * 12_000,
+        "secret=" * 9_000,
+        "cookie" * 10_000,
+        "bearer" + " " * 60_000,
+        "cookie," + " " * 60_000,
+        "4" * 60_000,
+        "4 " * 30_000,
+        "AB12" * 15_000,
+        "://" * 20_000,
+        "://" + "a" * 60_000,
+        "-----BEGIN PRIVATE KEY-----" * 2_000,
+        "SG." * 20_000,
+        '"' * 60_000 + "password",
+        "password='" * 6_000,
+    ],
+    ids=lambda text: text[:24],
+)
+def test_scrubbing_is_linear_on_text_that_is_made_to_be_slow(text: str) -> None:
+    started = time.process_time()
+    Scrubber().text(text, [0])
+    assert time.process_time() - started < 1.5

@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from dagy_console.core import views
+from dagy_console.core import health, views
 from tests.conftest import Bucket
 
 MALFORMED = ["", "{", "[1", "\x00", '"text"', "{'keys': []}", "\xff\xfe"]
@@ -76,7 +76,28 @@ def test_nul_bytes_anywhere_are_no_500(api, alice):
 
 
 def test_a_wrong_method_says_so(api, alice):
-    assert api(alice).put("/admin/exceptions").status_code == 405
+    response = api(alice).put("/admin/exceptions")
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    assert response["Allow"] == "DELETE, GET, HEAD"
+    assert "PUT" in response.json()["detail"]
+
+
+def test_head_answers_as_get_does(api, alice):
+    response = api(alice).head("/me")
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.wsgi_request.method == "HEAD", "logs and traces name the method that was asked for"
+    refused = api(alice).head("/auth/login")
+    assert (refused.status_code, refused["Allow"]) == (405, "POST")
+
+
+def test_health_tells_strangers_nothing_of_the_inside(client, monkeypatch):
+    def refuse():
+        raise OperationalError('connection to server at "10.1.2.3", port 5432 failed for user "dagy"')
+
+    monkeypatch.setitem(health._checks, "database", refuse)
+    response = client.get("/health")
+    assert response.status_code == 503
+    assert "10.1.2.3" not in response.content.decode() and "OperationalError" in response.content.decode()
 
 
 def test_docs_and_schema_need_no_sign_in(client, db):

@@ -36,6 +36,44 @@ def test_the_standard_library_s_log_lines_carry_the_request_id_too(client, db, l
     assert any(line["event"].startswith("Not Found") and line["request_id"] == "req-nowhere" for line in lines())
 
 
+def test_no_line_holds_a_query_or_a_secret(client, db, lines):
+    client.get("/nowhere?q=what-was-searched-for")
+    try:
+        raise ValueError("password=hunter2hunter2")
+    except ValueError:
+        logging.getLogger("django.request").exception("failed")
+    text = json.dumps(lines())
+    assert "what-was-searched-for" not in text and "hunter2" not in text and "ValueError" in text
+
+
+def test_djangos_lines_come_once_and_at_our_level_only(client, db, lines, settings, capfd):
+    client.get("/nowhere")
+    assert len([line for line in lines() if line["event"].startswith("Not Found")]) == 1
+    settings.LOG_LEVEL = "CRITICAL"
+    logs.configure({})
+    capfd.readouterr()
+    client.get("/nowhere")
+    assert capfd.readouterr().err == ""
+    assert not logging.getLogger("django").handlers
+
+
+def test_the_development_servers_own_request_lines_which_hold_the_query_are_left_out(lines, capfd):
+    logging.getLogger("django.server").warning('"%s" %s %s', "GET /x?q=what-was-searched-for HTTP/1.1", 404, 9)
+    assert lines() == [] and "what-was-searched-for" not in capfd.readouterr().err
+
+
+def test_a_traceback_for_people_shows_no_variables(settings, lines, capfd):
+    settings.LOG_FORMAT = "console"
+    logs.configure({})
+    local_only = "a-local-variable".upper()
+    try:
+        raise ValueError(f"of {len(local_only)} letters")
+    except ValueError:
+        logging.getLogger("x").exception("failed")
+    said = capfd.readouterr().err
+    assert "ValueError: of 16 letters" in said and "A-LOCAL-VARIABLE" not in said
+
+
 def test_a_line_break_in_a_value_stays_in_its_line(lines):
     logging.getLogger("x").warning('one\n{"event": "forged"}')
     (line,) = lines()

@@ -121,10 +121,12 @@ def test_seeding_twice_changes_nothing_but_passwords_given_anew(
 ) -> None:
     seed()
     assert sorted(Trace.objects.values_list("key", flat=True)) == sorted(bucket.keys())
-    before = (Trace.objects.count(), User.objects.count(), AuditEntry.objects.count(), len(bucket.keys()))
+    before = (Trace.objects.count(), User.objects.count(), len(bucket.keys()))
+    entries = AuditEntry.objects.count()
     monkeypatch.setenv("DAGY_DEMO_PASSWORDS", json.dumps(passwords | {"owner": "blue owner 2"}))
     assert "none were written" in seed()
-    assert (Trace.objects.count(), User.objects.count(), AuditEntry.objects.count(), len(bucket.keys())) == before
+    assert (Trace.objects.count(), User.objects.count(), len(bucket.keys())) == before
+    assert AuditEntry.objects.filter(action="user.password_set").count() == AuditEntry.objects.count() - entries == 1
     assert User.objects.get(email="alice@dagy.example").check_password(passwords["super_admin"])
     assert User.objects.get(email="bob@blue.example").check_password("blue owner 2")
 

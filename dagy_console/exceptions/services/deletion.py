@@ -91,7 +91,7 @@ def start_deletion(*, actor: Actor, query: TraceQuery, cutoff: datetime, expecte
 def start_key_deletion(*, actor: Actor, keys: Sequence[str]) -> DeletionJob:
     """Queue the deletion of up to 1,000 keys. Raises PermissionDenied, Invalid."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    wanted = checked_keys(actor=actor, keys=keys)
+    wanted = _checked(actor, keys)
     with transaction.atomic():
         job = _create(actor, keys=wanted, cutoff=database_time(), matched=len(wanted))
         _hand_over(job)
@@ -376,11 +376,9 @@ def _asker(job: DeletionJob) -> Actor:
     )
 
 
-def checked_keys(*, actor: Actor, keys: Sequence[str]) -> list[str]:
-    """The keys without repetition. Raises Invalid where there are none, too many, or one that can be no trace's."""
+def _checked(actor: Actor, keys: Sequence[str]) -> list[str]:
     distinct = _distinct(keys)
-    for key, problem in selectors.problems_with_keys(actor, distinct).items():
-        raise Invalid.field("keys", f"{key[:200]!r}: {problem} Nothing was deleted.")
+    selectors.require_trace_keys(actor, distinct)
     return distinct
 
 

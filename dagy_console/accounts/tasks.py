@@ -1,0 +1,10 @@
+"""Celery entries of accounts."""
+
+from celery import shared_task
+
+from dagy_console.accounts.services import remove_expired
+
+
+@shared_task(name="accounts.remove_expired")
+def remove_expired_sign_ins() -> None:
+    remove_expired()
