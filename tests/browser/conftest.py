@@ -27,8 +27,9 @@ _HERE = Path(__file__).parent
 OpenAs = Callable[..., Page]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test process runs all of these: there is one stack."""
+    """One test process runs all of these: there is one stack. First, since xdist's own hook reads the marks."""
     for item in items:
         if not item.path.is_relative_to(_HERE):
             continue

@@ -43,8 +43,8 @@ for name, email in {PEOPLE!r}.items():
     if name != "alice":
         add_member(actor=SYSTEM, user=user, organization=blue, role=Role.OWNER if name == "bob" else Role.VIEWER)
 """
-# A database of the slot's range that no test process uses (tests/environment.py gives them 1 to 14).
-_REDIS_DATABASE = 15
+# Counted down from the range's last, while tests/environment.py counts the test processes' own up from its second.
+_LAST_REDIS_DATABASE = 15
 
 
 @dataclass
@@ -147,9 +147,10 @@ def _environment(profile: Profile, *, name: str, port: int) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "DAGY_DEBUG"))}
     cache = urlsplit(os.environ["REDIS_URL"])
     base = int(cache.path.strip("/") or 0) // 16 * 16
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return kept | {
         "DATABASE_URL": urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}")),
-        "REDIS_URL": urlunsplit(cache._replace(path=f"/{base + _REDIS_DATABASE}")),
+        "REDIS_URL": urlunsplit(cache._replace(path=f"/{base + _LAST_REDIS_DATABASE - worker}")),
         "DAGY_TRACES_BUCKET": f"{name.replace('_', '-')}-traces",
         "DAGY_ARTIFACTS_BUCKET": f"{name.replace('_', '-')}-artifacts",
         "DAGY_BASE_URL": f"http://127.0.0.1:{port}",
