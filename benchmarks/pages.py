@@ -195,14 +195,12 @@ def _answered(response: Any) -> Any:
 
 
 def _summary(text: str) -> Callable[[], object]:
-    from dagy_console.core.actors import Actor, ActorKind
+    from dagy_console.exceptions.models import Trace
     from dagy_console.exceptions.search import parse
-    from dagy_console.exceptions.summary import summarize
-
-    actor = Actor(kind=ActorKind.USER, id="0", email="bench@dagy.example", super_admin=True)
+    from dagy_console.listing.summary import summarize
 
     def call() -> None:
-        if summarize(actor, parse(text)).total is None:
+        if summarize(Trace.objects.all(), parse(text)).total is None:
             raise SystemExit(f"counting {text!r} took too long for the page")
 
     return call
@@ -246,12 +244,13 @@ def _sequential_scans(text: str) -> list[str]:
     """The tables of more than a few rows that the search's first page would read whole."""
     from django.db import connection
 
-    from dagy_console.core.paging import DEFAULT_LIMIT
     from dagy_console.exceptions.models import Trace
-    from dagy_console.exceptions.search import parse
-    from dagy_console.exceptions.selectors import KEYSET
+    from dagy_console.exceptions.search import TRACES, parse
+    from dagy_console.listing.pages import DEFAULT_LIMIT
 
-    rows = KEYSET.newest_first(Trace.objects.filter(parse(text).as_q()).defer("search_text"))[: DEFAULT_LIMIT + 1]
+    rows = TRACES.keyset.newest_first(Trace.objects.filter(parse(text).as_q()).defer("search_text"))[
+        : DEFAULT_LIMIT + 1
+    ]
     (plan,) = json.loads(rows.explain(format="json"))
     scanned = [node["Relation Name"] for node in _nodes(plan["Plan"]) if node["Node Type"] == "Seq Scan"]
     with connection.cursor() as cursor:

@@ -19,8 +19,10 @@ from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.index_status import index_status
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.search import Term, TraceQuery
-from dagy_console.exceptions.serializers import search_url, trace_row
+from dagy_console.exceptions.search import TRACES
+from dagy_console.exceptions.serializers import trace_row
+from dagy_console.listing.finding import find
+from dagy_console.listing.language import Term
 
 
 @require_safe
@@ -37,7 +39,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         "nav": "home",
         "tiles": _tiles(actor) if platform else [],
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
-        "recent": [trace_row(row) for row in traces.list_traces(actor, TraceQuery(), limit=10).rows]
+        "recent": [trace_row(row) for row in find(traces.visible_to(actor), TRACES.query(), limit=10).rows]
         if platform
         else [],
         "activity": [entry_row(entry) for entry in audit.recent(actor, limit=8)]
@@ -70,7 +72,7 @@ def _tiles(actor: Actor) -> list[dict[str, Any]]:
     rows = traces.visible_to(actor)
     today = _counts(rows.filter(timestamp__gte=now - day))
     before = _counts(rows.filter(timestamp__gte=now - 2 * day, timestamp__lt=now - day))
-    url = search_url(TraceQuery((Term("after", "-24h"),)))
+    url = TRACES.query(Term("after", "-24h")).url
     labels = {"traces": "Traces", "organizations": "Organizations affected", "groups": "Groups"}
     return [
         {

@@ -6,25 +6,22 @@ from uuid import UUID
 from ninja import Field, Query, Schema
 
 from dagy_console.audit import selectors
-from dagy_console.audit.forms import AuditFilterForm
 from dagy_console.audit.serializers import entry_out
-from dagy_console.core.api import PROBLEMS, ApiRequest, PageParams, StrictRouter
-from dagy_console.core.forms import invalid
+from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter, Text
+from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["audit"])
 
 
-class AuditParams(PageParams):
-    action: str = ""
-    actor: str = Field("", description="The actor's email.")
-    org_id: str = ""
-    resource_type: str = ""
-    resource_id: str = ""
-    ip: str = ""
-    request_id: str = ""
-    outcome: str = ""
-    since: str = Field("", alias="from", description="Absolute (RFC 3339) or relative (-15m, -24h, -7d); inclusive.")
-    until: str = Field("", alias="to", description="Like `from`; exclusive.")
+class AuditParams(ListParams):
+    action: Text = Field("", description="`*` is a wildcard, here and in the other fields.")
+    actor: Text = Field("", description="The actor's email.")
+    org_id: Text = ""
+    resource_type: Text = ""
+    resource_id: Text = ""
+    ip: Text = Field("", description="An address, or a network like 203.0.113.0/24.")
+    request_id: Text = ""
+    outcome: Text = ""
 
 
 class AuditPageOut(Schema):
@@ -35,11 +32,8 @@ class AuditPageOut(Schema):
 @router.get("/audit-logs", response={200: AuditPageOut, **PROBLEMS})
 def list_audit_entries(request: ApiRequest, params: Query[AuditParams]) -> dict[str, Any]:
     """Audit entries, newest first, as far as you may see them."""
-    form = AuditFilterForm(params.model_dump(by_alias=True))
-    if not form.is_valid():
-        raise invalid(form)
-    page = selectors.list_entries(request.actor, form.wanted(), limit=params.limit, cursor=params.cursor)
-    return {"items": [entry_out(entry) for entry in page.rows], "next_cursor": page.next_cursor}
+    rows, listing = selectors.visible_to(request.actor), selectors.listing_for(request.actor)
+    return list_page(listing, params, rows, out=entry_out)
 
 
 @router.get("/audit-logs/{entry_id}", response={200: dict[str, Any], **PROBLEMS})

@@ -1,61 +1,38 @@
 """Reading the audit log: only what the actor may see."""
 
-from dataclasses import dataclass
-from datetime import datetime
-
-from django.db.models import Q, QuerySet
+from django.db.models import Case, F, GenericIPAddressField, QuerySet, TextField, Value, When
 
 from dagy_console.audit.models import AuditEntry
+from dagy_console.audit.search import ENTRIES, MEMBERS_ENTRIES
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
-from dagy_console.core.paging import DEFAULT_LIMIT, Keyset, Page
 from dagy_console.core.permissions import Permission
+from dagy_console.listing.language import Listing
 
-KEYSET = Keyset("at", "id")
-
-
-@dataclass(frozen=True, slots=True)
-class AuditFilter:
-    """What to look for; empty fields say nothing. `since` is inclusive, `until` exclusive."""
-
-    action: str = ""
-    actor: str = ""
-    org_id: str = ""
-    resource_type: str = ""
-    resource_id: str = ""
-    ip: str = ""
-    request_id: str = ""
-    outcome: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def as_q(self) -> Q:
-        exact = {
-            "action": self.action,
-            "actor_email": self.actor,
-            "org_id": self.org_id,
-            "resource_type": self.resource_type,
-            "resource_id": self.resource_id,
-            "ip": self.ip,
-            "request_id": self.request_id,
-            "outcome": self.outcome,
-            "at__gte": self.since,
-            "at__lt": self.until,
-        }
-        return Q(**{field: value for field, value in exact.items() if value})
+STAFF = "Dagy staff"
 
 
 def visible_to(actor: Actor) -> QuerySet[AuditEntry]:
-    """Every entry for the platform's staff; for others those of the organizations whose audit log they may read."""
+    """Every entry for the platform's staff; for others those of the organizations whose audit log they may read.
+
+    These see what the staff did to their organization, and not who of the staff it was, nor from where:
+    `shown_actor`, `shown_ip` and `shown_agent` are what may be shown.
+    """
     actor.require(Permission.AUDIT_READ)
-    entries = AuditEntry.objects.all()
-    return entries if actor.is_platform else entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ))
+    entries = AuditEntry.objects.defer("search_text")
+    if actor.is_platform:
+        return entries.annotate(shown_actor=F("actor_email"), shown_ip=F("ip"), shown_agent=F("user_agent"))
+    by_staff = When(actor_role="super_admin", then=Value(STAFF))
+    from_staff = When(actor_role="super_admin", then=None)
+    return entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ)).annotate(
+        shown_actor=Case(by_staff, default="actor_email", output_field=TextField()),
+        shown_ip=Case(from_staff, default="ip", output_field=GenericIPAddressField()),
+        shown_agent=Case(from_staff, default="user_agent", output_field=TextField()),
+    )
 
 
-def list_entries(
-    actor: Actor, wanted: AuditFilter, *, limit: int = DEFAULT_LIMIT, cursor: str = ""
-) -> Page[AuditEntry]:
-    return KEYSET.page(visible_to(actor).filter(wanted.as_q()), limit=limit, cursor=cursor)
+def listing_for(actor: Actor) -> Listing:
+    return ENTRIES if actor.is_platform else MEMBERS_ENTRIES
 
 
 def get_entry(actor: Actor, entry_id: str) -> AuditEntry:
@@ -66,4 +43,4 @@ def get_entry(actor: Actor, entry_id: str) -> AuditEntry:
 
 
 def recent(actor: Actor, *, limit: int) -> list[AuditEntry]:
-    return list(KEYSET.newest_first(visible_to(actor))[:limit])
+    return list(ENTRIES.keyset.newest_first(visible_to(actor))[:limit])

@@ -1,48 +1,64 @@
-"""Audit entries as JSON, and as the page shows them."""
+"""Audit entries as JSON, and as the page shows them. `entry` comes from `selectors.visible_to`."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from dagy_console.audit.actions import Action
-from dagy_console.audit.models import AuditEntry
+from dagy_console.audit.search import ENTRIES
+from dagy_console.audit.selectors import STAFF
 from dagy_console.core.times import to_rfc3339
+from dagy_console.listing.language import Query, Term
 
 _COPIED = (
     "action", "outcome", "org_id", "resource_type", "resource_id", "resource_name", "before", "after", "changes",
-    "ip", "user_agent", "request_id", "session_id", "reason",
+    "request_id", "reason",
 )  # fmt: skip
 
 
-def entry_out(entry: AuditEntry) -> dict[str, Any]:
-    """One entry of `GET /audit-logs`."""
+def entry_out(entry: Any) -> dict[str, Any]:
+    """One entry of `GET /audit-logs`; what the staff did names no person."""
+    hidden = entry.shown_actor == STAFF
     impersonator = {"id": entry.impersonator_id, "email": entry.impersonator_email} if entry.impersonator_id else None
     return {
         "id": str(entry.id),
         "at": to_rfc3339(entry.at),
         "actor": {
             "kind": entry.actor_kind,
-            "id": entry.actor_id,
-            "email": entry.actor_email,
+            "id": "" if hidden else entry.actor_id,
+            "email": entry.shown_actor,
             "role": entry.actor_role,
         },
-        "impersonator": impersonator,
+        "impersonator": None if hidden else impersonator,
+        "ip": entry.shown_ip,
+        "user_agent": entry.shown_agent or "",
+        "session_id": "" if hidden else entry.session_id,
         **{name: getattr(entry, name) for name in _COPIED},
     }
 
 
-def entry_row(entry: AuditEntry) -> dict[str, Any]:
-    """One row of the page."""
-    return {
-        **{name: getattr(entry, name) for name in _COPIED},
-        "id": entry.id,
+def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
+    """One row of the page; each value leads to the entries that share it."""
+    out = entry_out(entry)
+    keys = {
+        "action": entry.action,
+        "actor": entry.shown_actor,
+        "org": entry.org_id,
+        "resource": entry.resource_type,
+        "id": entry.resource_id,
+        "ip": entry.shown_ip,
+        "request": entry.request_id,
+    }
+    return out | {
         "at": entry.at,
         "actor_kind": entry.actor_kind,
-        "actor_email": entry.actor_email,
-        "impersonator_email": entry.impersonator_email,
+        "actor_email": entry.shown_actor,
+        "impersonator_email": (out["impersonator"] or {}).get("email", ""),
         "description": _description(entry.action),
         "summary": _summary(entry),
         "before": _pretty(entry.before),
         "after": _pretty(entry.after),
+        "urls": {key: ENTRIES.query(Term(key, str(value))).url for key, value in keys.items() if value},
     }
 
 
@@ -50,11 +66,12 @@ def _description(action: str) -> str:
     return next((known.description for known in Action if known == action), action)
 
 
-def _summary(entry: AuditEntry) -> str:
+def _summary(entry: Any) -> str:
     """What happened to what, in one line."""
-    if entry.changes:
-        return ", ".join(f"{name}: {old} → {new}" for name, (old, new) in entry.changes.items())[:300]
-    return entry.resource_name or entry.resource_id
+    changes: Mapping[str, Any] = entry.changes or {}
+    if changes:
+        return ", ".join(f"{name}: {old} → {new}" for name, (old, new) in changes.items())[:300]
+    return str(entry.resource_name or entry.resource_id)
 
 
 def _pretty(value: Any) -> str:

@@ -1,19 +1,15 @@
-"""The audit list."""
+"""The audit log's page."""
 
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from dagy_console.audit import selectors
-from dagy_console.audit.forms import AuditFilterForm
 from dagy_console.audit.serializers import entry_row
-from dagy_console.core.http import ConsoleRequest, page_context, render_page
+from dagy_console.core.http import ConsoleRequest
+from dagy_console.listing.page import search_page
 
 
 @require_safe
 def entries(request: ConsoleRequest) -> HttpResponse:
-    """Newest first; the URL holds the filters."""
-    form = AuditFilterForm(request.GET)
-    wanted = form.wanted() if form.is_valid() else selectors.AuditFilter()
-    page = selectors.list_entries(request.actor, wanted, cursor=request.GET.get("cursor", ""))
-    context = {"nav": "audit", "form": form, "page": page_context(request, page, map(entry_row, page.rows))}
-    return render_page(request, "audit/list.html", context, part="results", status=200 if form.is_valid() else 422)
+    rows, listing = selectors.visible_to(request.actor), selectors.listing_for(request.actor)
+    return search_page(request, listing, "audit/list.html", rows, row=entry_row, context={"nav": "audit"})

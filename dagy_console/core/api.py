@@ -5,14 +5,13 @@ from functools import wraps
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from ninja import Router, Schema
 from ninja.utils import check_csrf
 from pydantic import AfterValidator
 
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.errors import ConsoleError, FieldError, Invalid, NotAuthenticated
 from dagy_console.core.http import ConsoleRequest
-from dagy_console.core.paging import DEFAULT_LIMIT, MAX_LIMIT
 
 ApiRequest = ConsoleRequest
 _SAFE = {"GET", "HEAD", "OPTIONS"}
@@ -29,11 +28,6 @@ Text = Annotated[str, AfterValidator(_without_nul)]
 
 class QueryParams(Schema):
     """The query parameters of an endpoint. One that is not declared here is refused, not ignored."""
-
-
-class PageParams(QueryParams):
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Rows a page, 1 to 200.")
-    cursor: str = Field("", max_length=1000, description="`next_cursor` of the page before; empty: the newest.")
 
 
 class ProblemOut(Schema):

@@ -1,6 +1,6 @@
 """Answering: whole pages or their htmx parts, problem details, redirects, error pages."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +11,6 @@ from django.urls import reverse
 
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError, NotAuthenticated, PermissionDenied
-from dagy_console.core.paging import Page
 from dagy_console.core.permissions import Permission
 
 PROBLEM_TYPE = "about:blank"
@@ -34,27 +33,6 @@ def render_page(
     htmx = getattr(request, "htmx", None)
     name = f"{template}#{part}" if part and htmx and not htmx.history_restore_request else template
     return render(request, name, dict(context or {}), status=status)
-
-
-def page_context(request: HttpRequest, page: Page[Any], rows: Iterable[Any]) -> dict[str, Any]:
-    """A page of a list as the templates take it: rows, and links that keep the rest of the URL."""
-    return {
-        "rows": list(rows),
-        "next_url": with_params(request, cursor=page.next_cursor) if page.next_cursor else None,
-        "first_url": None if page.is_first else with_params(request, cursor=None),
-        "is_first": page.is_first,
-    }
-
-
-def with_params(request: HttpRequest, **changes: str | None) -> str:
-    """This page's URL with some query parameters set, or (None) taken away."""
-    params = request.GET.copy()
-    for name, value in changes.items():
-        if value is None:
-            params.pop(name, None)
-        else:
-            params[name] = value
-    return f"{request.path}?{params.urlencode()}" if params else request.path
 
 
 def console_context(request: HttpRequest) -> dict[str, Any]:

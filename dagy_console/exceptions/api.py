@@ -5,28 +5,26 @@ from typing import Any
 from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 
-from dagy_console.core.api import PROBLEMS, ApiRequest, PageParams, QueryParams, StrictRouter
+from dagy_console.core.api import PROBLEMS, ApiRequest, QueryParams, StrictRouter, Text
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
-from dagy_console.exceptions.forms import API_FIELDS, api_query
+from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
 from dagy_console.exceptions.services.deletion import delete_keys
 from dagy_console.exceptions.services.download import start_download
 from dagy_console.exceptions.stored import stored_response
+from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["exceptions"])
 
 
-class TraceParams(PageParams):
-    q: str = Field("", description='The search language: `type:ValueError org:org_123 -path:/health* "free text"`.')
-    org_id: str = ""
-    exception_type: str = ""
-    http_method: str = ""
-    http_path: str = Field("", description="`*` is a wildcard, here and in the other fields.")
-    request_id: str = ""
-    group: str = Field("", description="A fingerprint.")
-    since: str = Field("", alias="from", description="Absolute (RFC 3339) or relative (-15m, -24h, -7d); inclusive.")
-    until: str = Field("", alias="to", description="Like `from`; exclusive.")
+class TraceParams(ListParams):
+    org_id: Text = ""
+    exception_type: Text = ""
+    http_method: Text = ""
+    http_path: Text = Field("", description="`*` is a wildcard, here and in the other fields.")
+    request_id: Text = ""
+    group: Text = Field("", description="A fingerprint.")
 
 
 class KeyParams(QueryParams):
@@ -79,10 +77,7 @@ class DeletedOut(Schema):
 @router.get("/admin/exceptions", response={200: TracePageOut, **PROBLEMS})
 def list_traces(request: ApiRequest, params: Query[TraceParams]) -> dict[str, Any]:
     """Traces of all organizations, newest first."""
-    given = params.model_dump(by_alias=True)
-    query = api_query(params.q, {name: given[name] for name in API_FIELDS if given[name]})
-    page = selectors.list_traces(request.actor, query, limit=params.limit, cursor=params.cursor)
-    return {"items": [trace_out(row) for row in page.rows], "next_cursor": page.next_cursor}
+    return list_page(TRACES, params, selectors.visible_to(request.actor), out=trace_out)
 
 
 @router.get("/admin/exceptions/content", response={200: dict[str, Any], **PROBLEMS})

@@ -8,47 +8,21 @@ from datetime import datetime
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
 from dagy_console.core.actors import Actor
-from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.forms import is_storable
-from dagy_console.core.paging import DEFAULT_LIMIT, Keyset, Page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.keys import problem_with
 from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
-from dagy_console.exceptions.search import TraceQuery, parse
+from dagy_console.exceptions.search import TRACES, TraceQuery, parse
+from dagy_console.listing.pages import Keyset, Page
 
-KEYSET = Keyset("timestamp", "key")
-# What a reader may wait for a list, and for what merely stands beside something else.
-LIST_SECONDS = 5
-ASIDE_SECONDS = 1
 DELETIONS = Keyset("created_at", "id")
-
-
-class TooBroad(Invalid):
-    title = "The search is too broad"
-
-    def __init__(self) -> None:
-        super().__init__("This search took too long: add a time (after:-24h), an organization, or a longer word.")
 
 
 def visible_to(actor: Actor) -> QuerySet[Trace]:
     """Every trace: only the platform's staff may read them. Raises PermissionDenied."""
     actor.require(Permission.EXCEPTIONS_READ)
-    return Trace.objects.all()
-
-
-def matching(actor: Actor, query: TraceQuery) -> QuerySet[Trace]:
-    return visible_to(actor).filter(query.as_q())
-
-
-def list_traces(actor: Actor, query: TraceQuery, *, limit: int = DEFAULT_LIMIT, cursor: str = "") -> Page[Trace]:
-    """Newest first. Raises PermissionDenied, Invalid for a broken cursor, TooBroad."""
-    rows = matching(actor, query).defer("search_text")
-    try:
-        with time_limit(LIST_SECONDS):
-            return KEYSET.page(rows, limit=limit, cursor=cursor)
-    except TookTooLong:
-        raise TooBroad from None
+    return Trace.objects.defer("search_text")
 
 
 def get_trace(actor: Actor, key: str) -> Trace:
@@ -58,21 +32,6 @@ def get_trace(actor: Actor, key: str) -> Trace:
     if trace is None:
         raise NotFound("There is no such trace: it was deleted, or the key is wrong.")
     return trace
-
-
-def neighbours(actor: Actor, query: TraceQuery, trace: Trace) -> tuple[Trace | None, Trace | None]:
-    """The next newer and the next older trace in the search; none where finding them takes too long."""
-    rows = matching(actor, query)
-    try:
-        with time_limit(ASIDE_SECONDS):
-            return KEYSET.above(rows, trace).first(), KEYSET.below(rows, trace).first()
-    except TookTooLong:
-        return None, None
-
-
-def count_up_to(actor: Actor, query: TraceQuery, most: int) -> int:
-    """How many match, counted to `most` and no further."""
-    return matching(actor, query).order_by()[:most].count()
 
 
 def problems_with_keys(actor: Actor, keys: Sequence[str]) -> dict[str, str]:
@@ -132,7 +91,7 @@ def _plan(rows: QuerySet[Trace], cutoff: datetime, *, query_text: str = "", keys
         oldest=totals["oldest"],
         newest=totals["newest"],
         organizations=list(organizations),
-        sample=list(KEYSET.newest_first(rows)[:5]),
+        sample=list(TRACES.keyset.newest_first(rows)[:5]),
         query_text=query_text,
         keys=keys,
     )

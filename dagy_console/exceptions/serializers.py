@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.models import DeletionJob, Trace
-from dagy_console.exceptions.search import Term, TraceQuery
+from dagy_console.exceptions.search import TRACES, TraceQuery
+from dagy_console.listing.language import Term
 
 
 def trace_out(trace: Trace) -> dict[str, Any]:
@@ -48,9 +49,9 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
         "etag": trace.etag,
         "problems": trace.problems,
         "url": trace_url(trace.key, query),
-        "group_url": search_url(term_query("group", trace.fingerprint)),
-        "org_url": search_url(term_query("org", trace.org_id)),
-        "request_url": search_url(term_query("request", trace.request_id)),
+        "group_url": term_query("group", trace.fingerprint).url,
+        "org_url": term_query("org", trace.org_id).url,
+        "request_url": term_query("request", trace.request_id).url,
     }
 
 
@@ -59,14 +60,9 @@ def trace_url(key: str, query: TraceQuery | None = None, *, page: str = "excepti
     return f"{reverse(page)}?{urlencode(params)}"
 
 
-def search_url(query: TraceQuery) -> str:
-    path = reverse("exceptions:list")
-    return f"{path}?{urlencode({'q': query.text})}" if query.terms else path
-
-
 def term_query(key: str, value: str) -> TraceQuery:
     """The query of one term; of none where there is no value."""
-    return TraceQuery((Term(key, value),)) if value else TraceQuery()
+    return TRACES.query(Term(key, value)) if value else TRACES.query()
 
 
 def job_row(job: DeletionJob) -> dict[str, Any]:

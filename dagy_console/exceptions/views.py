@@ -11,59 +11,26 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict
-from dagy_console.core.http import ConsoleRequest, page_context, render_page
+from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
-from dagy_console.exceptions.forms import FILTERS, DeletionForm, query_from_fields
+from dagy_console.exceptions.forms import DeletionForm
 from dagy_console.exceptions.index_status import index_status
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.presenting import ranges, summary_context, terms
-from dagy_console.exceptions.search import BadQuery, TraceQuery, parse
-from dagy_console.exceptions.serializers import job_row, search_url, term_query, trace_row, trace_url
+from dagy_console.exceptions.search import TRACES, TraceQuery, parse
+from dagy_console.exceptions.serializers import job_row, term_query, trace_row, trace_url
 from dagy_console.exceptions.services import deletion
 from dagy_console.exceptions.services.download import start_download
 from dagy_console.exceptions.stored import read_preview, stored_response
-from dagy_console.exceptions.summary import summarize
+from dagy_console.listing.finding import count_up_to, neighbours
+from dagy_console.listing.language import BadQuery
+from dagy_console.listing.page import page_context, search_page
 
 
 @require_safe
 def traces(request: ConsoleRequest) -> HttpResponse:
-    """The search page. The form of single fields is folded into `q`, so that the URL says it all."""
-    fields = {key: request.GET[key] for key in FILTERS if request.GET.get(key)}
-    try:
-        query = query_from_fields(request.GET.get("q", ""), fields)
-    except BadQuery as error:
-        return _bad_query(request, error)
-    if fields:
-        return HttpResponseRedirect(search_url(query))
-    page = selectors.list_traces(request.actor, query, cursor=request.GET.get("cursor", ""))
-    context = _search_context(query) | {
-        "page": page_context(request, page, [trace_row(row, query) for row in page.rows]),
-        "summary": summary_context(query, summarize(request.actor, query)),
-    }
-    return render_page(request, "exceptions/list.html", context, part="results")
-
-
-def _bad_query(request: ConsoleRequest, error: BadQuery) -> HttpResponse:
-    text = request.GET.get("q", "")
-    said = {"message": error.message, "position": error.position, "text": error.text}
-    context = _search_context(TraceQuery()) | {
-        "query": {"text": text, "terms": []},
-        "query_error": said,
-        "page": {"rows": [], "next_url": None, "first_url": None, "is_first": True},
-        "summary": None,
-    }
-    return render_page(request, "exceptions/list.html", context, part="results", status=422)
-
-
-def _search_context(query: TraceQuery) -> dict[str, Any]:
-    return {
-        "nav": "exceptions",
-        "query": {"text": query.text, "terms": terms(query)},
-        "query_error": None,
-        "filters": {key: next(iter(query.values(key)), "") for key in FILTERS},
-        "ranges": ranges(query),
-        "index": index_status(),
-    }
+    rows = selectors.visible_to(request.actor)
+    context = {"nav": "exceptions", "index": index_status()}
+    return search_page(request, TRACES, "exceptions/list.html", rows, row=trace_row, context=context)
 
 
 @require_safe
@@ -81,7 +48,7 @@ def trace(request: ConsoleRequest) -> HttpResponse:
         "neighbours": _neighbours(request, query, row),
         "links": _links(request, row),
         "query": query,
-        "back_url": search_url(query),
+        "back_url": query.url,
         "content_url": trace_url(row.key, page="exceptions:content"),
         "download_url": trace_url(row.key, page="exceptions:download"),
     }
@@ -89,7 +56,7 @@ def trace(request: ConsoleRequest) -> HttpResponse:
 
 
 def _neighbours(request: ConsoleRequest, query: TraceQuery, row: Trace) -> dict[str, str | None]:
-    newer, older = selectors.neighbours(request.actor, query, row)
+    newer, older = neighbours(selectors.visible_to(request.actor), query, row)
     return {
         "newer_url": trace_url(newer.key, query) if newer else None,
         "older_url": trace_url(older.key, query) if older else None,
@@ -98,13 +65,14 @@ def _neighbours(request: ConsoleRequest, query: TraceQuery, row: Trace) -> dict[
 
 def _links(request: ConsoleRequest, row: Trace) -> list[dict[str, Any]]:
     """To what is like this trace, each with how many there are."""
+    rows = selectors.visible_to(request.actor)
     alike = {
         "Same request id": term_query("request", row.request_id),
         "Same group": term_query("group", row.fingerprint),
         "Same organization": term_query("org", row.org_id),
     }
     return [
-        {"label": label, "url": search_url(found), "count": selectors.count_up_to(request.actor, found, 1_000)}
+        {"label": label, "url": found.url, "count": count_up_to(rows, found, 1_000)}
         for label, found in alike.items()
         if found.terms
     ]
@@ -114,7 +82,7 @@ def _query_or_none(text: str) -> TraceQuery:
     try:
         return parse(text)
     except BadQuery:
-        return TraceQuery()
+        return TRACES.query()
 
 
 @require_safe
@@ -163,7 +131,7 @@ def _confirmation(
         "plan": plan,
         "sample": [trace_row(row) for row in plan.sample],
         "form": form or DeletionForm.of(plan),
-        "back_url": search_url(query or TraceQuery()),
+        "back_url": (query or TRACES.query()).url,
     }
     return render_page(request, "exceptions/confirm_deletion.html", context, status=status)
 
@@ -195,7 +163,7 @@ def start_deletion(request: ConsoleRequest) -> HttpResponse:
 def _said(request: ConsoleRequest, message: str) -> HttpResponse:
     """Back to the list with a message."""
     messages.error(request, message)
-    return redirect(search_url(_query_or_none(request.POST.get("q", ""))))
+    return redirect(_query_or_none(request.POST.get("q", "")).url)
 
 
 @require_safe

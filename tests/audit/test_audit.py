@@ -170,10 +170,11 @@ class TestTheApi:
 
 def test_the_page_lists_entries_and_keeps_its_filters(browse, alice, as_actor):
     note(as_actor(alice), resource_name="gina@green.example")
-    page = browse(alice).get("/console/audit/", {"action": "user.created", "from": "-1h"})
+    page = browse(alice).get("/console/audit/", {"action": "user.created", "after": "-1h"}, follow=True)
     assert page.status_code == 200
     assert "gina@green.example" in page.content.decode()
-    assert browse(alice).get("/console/audit/", {"from": "soon"}).status_code == 422
+    assert 'value="action:user.created after:-1h"' in page.content.decode()
+    assert browse(alice).get("/console/audit/", {"after": "soon"}).status_code == 422
 
 
 def test_entries_of_next_month_find_their_partition(db):

@@ -9,7 +9,7 @@ from dagy_console.api import api
 from dagy_console.audit.actions import Action
 from dagy_console.core import health
 from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
-from dagy_console.exceptions.search import KEYS
+from dagy_console.exceptions.search import TRACES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -50,7 +50,7 @@ def test_every_endpoint_is_listed() -> None:
 
 def test_every_key_of_the_search_language_is_listed() -> None:
     told = {key for row in _rows(DOCS / "api.md") for key in re.findall(r"`(\w+):[^`]*`", row[0])}
-    assert told == set(KEYS)
+    assert told == set(TRACES.names)
 
 
 def test_every_health_component_is_listed() -> None:

@@ -129,7 +129,7 @@ def test_the_database_down_is_a_503_that_says_so(client, api, alice, monkeypatch
         raise OperationalError("connection refused")
 
     caller = api(alice)
-    monkeypatch.setattr("dagy_console.exceptions.selectors.list_traces", refuse)
+    monkeypatch.setattr("dagy_console.exceptions.selectors.visible_to", refuse)
     response = caller.get("/admin/exceptions")
     assert response.status_code == 503
     assert response["Retry-After"] and "did not answer" in response.json()["detail"]

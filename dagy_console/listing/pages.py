@@ -64,13 +64,13 @@ class Keyset:
 
     def cursor_of(self, row: Model) -> str:
         when, tie = self._place(row)
-        return signing.dumps([self.time, to_rfc3339(when), str(tie)], salt="cursor")
+        return signing.dumps([self.time, self.tie, to_rfc3339(when), str(tie)], salt="cursor")
 
     def _decode(self, cursor: str) -> tuple[datetime, str]:
         try:
-            time, when, tie = signing.loads(cursor, salt="cursor")
-            if time != self.time:
-                raise ValueError(time)
+            *order, when, tie = signing.loads(cursor, salt="cursor")
+            if order != [self.time, self.tie]:
+                raise ValueError(order)
             return parse_time(when), tie
         except (signing.BadSignature, ValueError, TypeError):
             message = "not a cursor of this list: take next_cursor of the page before, or leave it out to start anew"

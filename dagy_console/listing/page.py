@@ -1,0 +1,98 @@
+"""The search page of a list: one context and one set of answers for every app (templates/listing/page.html)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+
+from dagy_console.core.http import ConsoleRequest
+from dagy_console.listing.finding import TooBroad, find
+from dagy_console.listing.language import BadQuery, Listing, Query
+from dagy_console.listing.pages import Page
+from dagy_console.listing.presenting import field_names, fields, ranges, summary_context, terms
+from dagy_console.listing.summary import Summary, summarize
+
+
+def search_page(
+    request: ConsoleRequest,
+    listing: Listing,
+    template: str,
+    rows: QuerySet[Any],
+    *,
+    row: Callable[[Any, Query], Mapping[str, Any]],
+    context: Mapping[str, Any] | None = None,
+) -> HttpResponse:
+    """The page of what the address asks for among `rows`, which hold what the reader may see.
+
+    `template` extends listing/page.html; `row` makes of each row what it draws; `context` is its own. The form of
+    single fields is folded into `q`, so that the address says it all. A search that cannot be read is answered with
+    422, and where it is wrong.
+    """
+    given = {name: request.GET[name] for name in field_names(listing) if request.GET.get(name)}
+    more = dict(context or {})
+    try:
+        query = listing.narrowed(request.GET.get("q", ""), given)
+    except BadQuery as error:
+        said = {"title": "The search could not be read", "message": error.message}
+        return _refused(request, listing, template, more, said | {"position": error.position, "text": error.text})
+    if given:
+        return HttpResponseRedirect(query.url)
+    try:
+        found = find(rows, query, cursor=request.GET.get("cursor", ""))
+    except TooBroad as error:
+        return _refused(request, listing, template, more, {"title": error.title, "message": error.detail})
+    page = page_context(request, found, (row(item, query) for item in found.rows))
+    more |= _search(query) | {"page": page, "summary": summary_context(query, summarize(rows, query))}
+    return _drawn(request, template, more)
+
+
+def _refused(
+    request: HttpRequest, listing: Listing, template: str, context: dict[str, Any], error: dict[str, Any]
+) -> HttpResponse:
+    search = _search(listing.query()) | {
+        "query": {"text": request.GET.get("q", ""), "terms": []},
+        "query_error": error,
+        "page": page_context(request, Page([]), []),
+        "summary": summary_context(listing.query(), Summary(total=None)),
+    }
+    return _drawn(request, template, context | search, status=422)
+
+
+def _search(query: Query) -> dict[str, Any]:
+    listing = query.listing
+    return {
+        "listing": listing,
+        "list_url": listing.query().url,
+        "query": {"text": query.text, "terms": terms(query)},
+        "query_error": None,
+        "form": fields(query),
+        "ranges": ranges(query),
+    }
+
+
+def _drawn(request: HttpRequest, template: str, context: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    """Whole, or the results alone where htmx asks for them. `Back` asks for the whole page again."""
+    htmx = getattr(request, "htmx", None)
+    part = htmx and not htmx.history_restore_request
+    context["layout"] = "listing/_part.html" if part else "_base.html"
+    return render(request, template, context, status=status)
+
+
+def page_context(request: HttpRequest, page: Page[Any], rows: Iterable[Any]) -> dict[str, Any]:
+    """A page of a list as the templates take it: rows, and links that keep the rest of the URL."""
+    return {
+        "rows": list(rows),
+        "next_url": _with_cursor(request, page.next_cursor) if page.next_cursor else None,
+        "first_url": None if page.is_first else _with_cursor(request, None),
+        "is_first": page.is_first,
+    }
+
+
+def _with_cursor(request: HttpRequest, cursor: str | None) -> str:
+    params = request.GET.copy()
+    params.pop("cursor", None)
+    if cursor:
+        params["cursor"] = cursor
+    return f"{request.path}?{params.urlencode()}" if params else request.path

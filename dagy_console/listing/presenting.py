@@ -1,0 +1,149 @@
+"""A search page's parts: terms that can be taken away, facets whose clicks edit the query, the chart's geometry."""
+
+from datetime import timedelta
+from typing import Any
+
+from dagy_console.core.times import to_rfc3339
+from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+from dagy_console.listing.summary import Bucket, FacetCount, Summary
+
+WIDTH, HEIGHT = 960, 72
+RANGES = {"1 h": "-1h", "24 h": "-24h", "7 d": "-7d", "30 d": "-30d", "all": ""}
+_TIME_EXAMPLES = {"after": "-24h or 2026-01-15", "before": "2026-01-15T03:00Z"}
+
+
+def terms(query: Query) -> list[dict[str, Any]]:
+    """The query's terms, each with the link that takes it away."""
+    return [{"text": term.text, "negated": term.negated, "remove_url": query.without(term).url} for term in query.terms]
+
+
+def ranges(query: Query) -> list[dict[str, Any]]:
+    """Links to the usual time ranges."""
+    now = query.values("after")[0] if query.values("after") else ""
+    rest = query.without_key(*TIMES)
+    return [
+        {
+            "label": label,
+            "url": rest.with_term(Term("after", value)).url if value else rest.url,
+            "current": value == now and not query.values("before"),
+        }
+        for label, value in RANGES.items()
+    ]
+
+
+def field_names(listing: Listing) -> tuple[str, ...]:
+    """The fields of the form that stands beside the box, for who does not want to learn the language."""
+    return (*listing.names, TEXT)
+
+
+def fields(query: Query) -> dict[str, Any]:
+    """That form: a field each, and in `rest` the terms that no field holds, so that submitting it loses none."""
+    listing = query.listing
+    headings = {key.name: (key.heading, key.example) for key in listing.keys}
+    headings |= {name: (name.capitalize(), example) for name, example in _TIME_EXAMPLES.items()}
+    headings[TEXT] = (listing.text_heading, "")
+    first: dict[str, Term] = {}
+    for term in query.terms:
+        if not term.negated:
+            first.setdefault(term.key, term)
+    held = set(first.values())
+    return {
+        "fields": [
+            {
+                "name": name,
+                "label": heading,
+                "placeholder": example,
+                "value": first[name].value if name in first else "",
+            }
+            for name, (heading, example) in headings.items()
+        ],
+        "rest": listing.query(*(term for term in query.terms if term not in held)).text,
+    }
+
+
+def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
+    return {
+        "total": summary.total,
+        "counts": [
+            {"count": (count := summary.distinct(key.name)), "words": key.plural if count != 1 else key.heading.lower()}
+            for key in query.listing.facets
+            if key.plural and summary.facets
+        ],
+        "facets": [_facet(query, facet, summary.total or 0) for facet in summary.facets if facet.values],
+        "histogram": _histogram(query, summary.buckets),
+    }
+
+
+def _facet(query: Query, facet: FacetCount, total: int) -> dict[str, Any]:
+    return {
+        "key": facet.key,
+        "label": query.listing.key(facet.key).heading,
+        "more": max(0, facet.distinct - len(facet.values)),
+        "values": [_value(query, facet.key, value, count, total) for value, count in facet.values],
+    }
+
+
+def _value(query: Query, key: str, value: str, count: int, total: int) -> dict[str, Any]:
+    term, excluded = Term(key, value), Term(key, value, negated=True)
+    return {
+        "value": value,
+        "label": value or "(none)",
+        "count": count,
+        "share": round(100 * count / total) if total else 0,
+        # An empty value cannot be searched for; it is shown and leads nowhere.
+        "add_url": query.with_term(term).url if value else None,
+        "exclude_url": query.with_term(excluded).url if value else None,
+        "remove_url": query.without(term).url,
+        "selected": term in query.terms,
+        "excluded": excluded in query.terms,
+    }
+
+
+def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
+    if not buckets:
+        return None
+    plural = query.listing.plural
+    peak = max(buckets, key=lambda bucket: bucket.count)
+    mean = sum(bucket.count for bucket in buckets) / len(buckets)
+    step = WIDTH / len(buckets)
+    rest = query.without_key(*TIMES)
+    bars = [
+        {
+            "x": round(index * step, 2),
+            "width": round(max(step - 2, step * 0.7), 2),
+            "height": (height := round(bucket.count / peak.count * HEIGHT, 2)),
+            "y": round(HEIGHT - height, 2),
+            "count": bucket.count,
+            "start": bucket.start,
+            "end": bucket.end,
+            "label": f"{bucket.count:,} {plural} from {bucket.start:%Y-%m-%d %H:%M} to {bucket.end:%Y-%m-%d %H:%M} UTC",
+            "url": _between(rest, bucket),
+            # Three times the usual is what an eye should stop at.
+            "hot": bucket.count > 3 * mean,
+        }
+        for index, bucket in enumerate(buckets)
+    ]
+    return {
+        "buckets": bars,
+        "view_width": WIDTH,
+        "view_height": HEIGHT,
+        "peak": peak.count,
+        "start": buckets[0].start,
+        "end": buckets[-1].end,
+        "label": (
+            f"{plural.capitalize()} per {_span(buckets[0].end - buckets[0].start)}, "
+            f"peak {peak.count:,} at {peak.start:%Y-%m-%d %H:%M} UTC"
+        ),
+    }
+
+
+def _between(rest: Query, bucket: Bucket) -> str:
+    start, end = Term("after", to_rfc3339(bucket.start)), Term("before", to_rfc3339(bucket.end))
+    return rest.with_term(start).with_term(end).url
+
+
+def _span(step: timedelta) -> str:
+    minutes = int(step.total_seconds() // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 1440 else f"{minutes // 1440} d"
