@@ -47,7 +47,7 @@ class AuditFilter:
 
 def visible_to(actor: Actor) -> QuerySet[AuditEntry]:
     """Every entry for the platform's staff; for others those of the organizations whose audit log they may read."""
-    actor.require(Permission.AUDIT_READ)
+    actor.require_somewhere(Permission.AUDIT_READ)
     entries = AuditEntry.objects.all()
     return entries if actor.is_platform else entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ))
 
