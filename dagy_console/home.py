@@ -43,7 +43,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         if platform
         else [],
         "activity": [entry_row(entry) for entry in audit.recent(actor, limit=8)]
-        if actor.can(Permission.AUDIT_READ)
+        if actor.can_somewhere(Permission.AUDIT_READ)
         else [],
     }
     return render_page(request, "home.html", context)

@@ -15,7 +15,13 @@ from dagy_console import settings as settings_module
 from dagy_console.accounts import services as accounts
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
-from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
+from dagy_console.core.permissions import (
+    PLATFORM_PERMISSIONS,
+    ROLE_PERMISSIONS,
+    SUPER_ADMIN_PERMISSIONS,
+    Permission,
+    Role,
+)
 from dagy_console.customers import services as customers
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, parse
@@ -105,10 +111,27 @@ def test_who_may_call_an_operation(operation, api, client, alice, vera):
 
 @pytest.mark.parametrize("role", Role)
 def test_no_customer_role_holds_a_power_of_the_platform(role):
-    areas = {"exceptions", "customers", "users", "sessions", "incidents", "platform"}
-    platform = {permission for permission in Permission if permission.split(".")[0] in areas}
-    assert not ROLE_PERMISSIONS[role] & platform
-    assert platform <= SUPER_ADMIN_PERMISSIONS
+    assert not ROLE_PERMISSIONS[role] & PLATFORM_PERMISSIONS
+    assert PLATFORM_PERMISSIONS <= SUPER_ADMIN_PERMISSIONS
+
+
+def asked_without_organization(source):
+    """The lines that ask for an organization's permission and do not say for which organization."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="require" | "can"),
+                args=[ast.Attribute(value=ast.Name(id="Permission"), attr=name), *_],
+                keywords=keywords,
+            ) if Permission[name] not in PLATFORM_PERMISSIONS and "org_id" not in {word.arg for word in keywords}:
+                yield node.lineno
+
+
+def test_an_organizations_permission_is_asked_for_with_its_organization():
+    assert list(asked_without_organization("actor.can(Permission.RUNS_READ)\nactor.require(Permission.AUDIT_READ)"))
+    assert not list(asked_without_organization("actor.can(Permission.RUNS_READ, org_id=run.org_id)"))
+    for path in ROOT.rglob("*.py"):
+        assert not list(asked_without_organization(path.read_text())), path
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def logout(request: ApiRequest) -> Status[None]:
     """End the access token that this request came with."""
     if request.actor.kind is not ActorKind.TOKEN:
         raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
-    services.revoke_access_token(actor=request.actor, token_id=int(request.actor.origin.session_id.split(":")[1]))
+    services.revoke_access_token(actor=request.actor, token_id=int(request.actor.credential.partition(":")[2]))
     return Status(204, None)
 
 

@@ -22,14 +22,16 @@ def actor_of(request: HttpRequest) -> Actor | None:
     header = request.headers.get("Authorization", "")
     if header:
         token = _token_of(header)
-        return actor_for(token.user, origin_of(request, token=token), kind=ActorKind.TOKEN) if token else None
+        if token is None:
+            return None
+        return actor_for(token.user, origin_of(request), kind=ActorKind.TOKEN, credential=f"access_token:{token.pk}")
     user = request.user
     if not isinstance(user, User) or not user.is_active:
         return None
-    return actor_for(user, origin_of(request), kind=ActorKind.USER)
+    return actor_for(user, origin_of(request), credential=session_label(request))
 
 
-def actor_for(user: User, origin: Origin, *, kind: ActorKind = ActorKind.USER) -> Actor:
+def actor_for(user: User, origin: Origin, *, kind: ActorKind = ActorKind.USER, credential: str = "") -> Actor:
     roles = dict(user.memberships.values_list("organization_id", "role"))
     return Actor(
         kind=kind,
@@ -38,15 +40,15 @@ def actor_for(user: User, origin: Origin, *, kind: ActorKind = ActorKind.USER) -
         super_admin=user.super_admin,
         roles={org: Role(role) for org, role in roles.items()},
         origin=origin,
+        credential=credential,
     )
 
 
-def origin_of(request: HttpRequest, *, token: AccessToken | None = None) -> Origin:
+def origin_of(request: HttpRequest) -> Origin:
     return Origin(
         ip=client_ip(request),
         user_agent=request.headers.get("User-Agent", "").replace("\x00", ""),
         request_id=getattr(request, "request_id", ""),
-        session_id=f"access-token:{token.pk}" if token else _session_label(request),
     )
 
 
@@ -62,6 +64,12 @@ def client_ip(request: HttpRequest) -> str | None:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return None
+
+
+def session_label(request: HttpRequest) -> str:
+    """Tells sessions apart in the audit log without keeping the key, which opens one."""
+    key = getattr(getattr(request, "session", None), "session_key", None)
+    return f"session:{hashlib.sha256(key.encode()).hexdigest()[:16]}" if key else ""
 
 
 def capture_context(request: HttpRequest) -> dict[str, Any]:
@@ -84,9 +92,3 @@ def _token_of(header: str) -> AccessToken | None:
         .filter(digest=digest(token), revoked_at=None, expires_at__gt=timezone.now(), user__is_active=True)
         .first()
     )
-
-
-def _session_label(request: HttpRequest) -> str:
-    """Tells sessions apart in the audit log without keeping the key, which is a credential."""
-    key = getattr(getattr(request, "session", None), "session_key", None)
-    return hashlib.sha256(key.encode()).hexdigest()[:16] if key else ""

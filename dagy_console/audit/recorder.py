@@ -52,8 +52,8 @@ def record(
         actor_id=actor.id,
         actor_email=actor.email,
         actor_role=actor.role,
-        impersonator_id="",
-        impersonator_email="",
+        impersonator_id=actor.impersonator.id if actor.impersonator else "",
+        impersonator_email=actor.impersonator.email if actor.impersonator else "",
         org_id=actor.org_id if org_id is None else org_id,
         resource_type=resource_type,
         resource_id=resource_id,
@@ -64,7 +64,7 @@ def record(
         ip=actor.origin.ip,
         user_agent=actor.origin.user_agent[:500],
         request_id=actor.origin.request_id,
-        session_id=actor.origin.session_id,
+        session_id=actor.credential,
         reason=reason,
     )
 

@@ -18,7 +18,7 @@ def visible_to(actor: Actor) -> QuerySet[AuditEntry]:
     These see what the staff did to their organization, and not who of the staff it was, nor from where:
     `shown_actor`, `shown_ip` and `shown_agent` are what may be shown.
     """
-    actor.require(Permission.AUDIT_READ)
+    actor.require_somewhere(Permission.AUDIT_READ)
     entries = AuditEntry.objects.defer("search_text")
     if actor.is_platform:
         return entries.annotate(shown_actor=F("actor_email"), shown_ip=F("ip"), shown_agent=F("user_agent"))

@@ -34,9 +34,11 @@ class PermissionDenied(ConsoleError):
     status = 403
     title = "Not allowed"
 
-    def __init__(self, permission: Permission) -> None:
-        super().__init__(f"This needs the permission {permission}, which you do not have.")
+    def __init__(self, permission: Permission, *, org_id: str | None = None) -> None:
+        where = f" in {org_id}" if org_id else ""
+        super().__init__(f"This needs the permission {permission}{where}, which you do not have.")
         self.permission = permission
+        self.org_id = org_id
 
 
 class NotFound(ConsoleError):

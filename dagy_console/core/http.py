@@ -40,7 +40,7 @@ def console_context(request: HttpRequest) -> dict[str, Any]:
     actor = getattr(request, "actor", None)
     can = {
         "exceptions": bool(actor and actor.can(Permission.EXCEPTIONS_READ)),
-        "audit": bool(actor and actor.can(Permission.AUDIT_READ)),
+        "audit": bool(actor and actor.can_somewhere(Permission.AUDIT_READ)),
         "system": bool(actor and actor.can(Permission.PLATFORM_READ)),
     }
     return {

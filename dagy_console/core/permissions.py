@@ -63,5 +63,11 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.DEVELOPER: _DEVELOPER,
     Role.VIEWER: _VIEWER,
 }
+# Held by the platform's own staff alone, for all organizations at once. Every other is held in an organization.
+PLATFORM_PERMISSIONS = frozenset(
+    permission
+    for permission in Permission
+    if permission.partition(".")[0] in {"exceptions", "customers", "users", "sessions", "incidents", "platform"}
+)
 # A super admin is no customer: everything but a customer's billing.
 SUPER_ADMIN_PERMISSIONS = frozenset(Permission) - {P.BILLING_WRITE}

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,7 +22,7 @@ from dagy import capture
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record
 from dagy_console.core import leases, storage
-from dagy_console.core.actors import Actor, ActorKind, Origin
+from dagy_console.core.actors import Actor
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict, ConsoleError, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
@@ -316,7 +316,7 @@ def _create(
 ) -> DeletionJob:
     with transaction.atomic():
         job = DeletionJob.objects.create(
-            query=query, keys=keys, cutoff=cutoff, matched=matched, actor=_description(actor)
+            query=query, keys=keys, cutoff=cutoff, matched=matched, actor=actor.described()
         )
         if token:
             now = database_time()
@@ -354,26 +354,9 @@ def _record(
     )
 
 
-def _description(actor: Actor) -> dict[str, object]:
-    return {
-        "kind": actor.kind,
-        "id": actor.id,
-        "email": actor.email,
-        "super_admin": actor.super_admin,
-        "origin": asdict(actor.origin),
-    }
-
-
 def _asker(job: DeletionJob) -> Actor:
     """Who asked for the job: its end is recorded as theirs, wherever it runs."""
-    told = job.actor
-    return Actor(
-        kind=ActorKind(told["kind"]),
-        id=told["id"],
-        email=told["email"],
-        super_admin=told["super_admin"],
-        origin=Origin(**told["origin"]),
-    )
+    return Actor.from_description(job.actor)
 
 
 def _checked(actor: Actor, keys: Sequence[str]) -> list[str]:
