@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -11,7 +10,7 @@ import dagy_console
 from dagy.capture.django import capture_request_exception
 from dagy_console.accounts.api import router as accounts
 from dagy_console.audit.api import router as audit
-from dagy_console.core.api import StrictRouter, signed_in
+from dagy_console.core.api import signed_in
 from dagy_console.core.errors import ConsoleError, FieldError, Invalid, NotFound
 from dagy_console.core.http import error_response
 from dagy_console.core.middleware import as_console_error
@@ -63,20 +62,3 @@ def _field(location: tuple[Any, ...]) -> str:
     """`("body", "body", "keys", 3)` -> `keys.3`: the caller's names, not the framework's."""
     parts = [str(part) for part in location if part not in {"query", "path", "body", "params"}]
     return ".".join(parts) or "body"
-
-
-if settings.DEMO:
-    demo = StrictRouter()
-
-    class DemoError(RuntimeError):
-        """What the demo's hidden endpoint raises."""
-
-    @demo.api_operation(["GET", "POST"], "/demo/error", auth=None, include_in_schema=False)
-    def raise_error(request: HttpRequest) -> None:
-        accounts: dict[str, str] = {}
-        try:
-            accounts["ledger"]
-        except KeyError as error:
-            raise DemoError("The demo endpoint was asked to fail, and did") from error
-
-    api.add_router("", demo)

@@ -45,6 +45,7 @@ INSTALLED_APPS = [
     "dagy_console.accounts",
     "dagy_console.customers",
     "dagy_console.exceptions",
+    "dagy_console.demo",
 ]
 
 MIDDLEWARE = [

@@ -1,16 +1,21 @@
 """Every address of the product. The API's paths have no prefix; the console's begin with /console/."""
 
 from allauth.account.views import login, logout
+from django.conf import settings
 from django.db import transaction
 from django.urls import include, path
 
 from dagy_console import home
 from dagy_console.api import api
 from dagy_console.core import views as core
+from dagy_console.demo.api import router as demo
 
 handler400 = "dagy_console.core.views.bad_request"
 handler404 = "dagy_console.core.views.not_found"
 handler500 = "dagy_console.core.views.internal_error"
+
+if settings.DEMO:
+    api.add_router("", demo)
 
 urlpatterns = [
     path("", home.root),

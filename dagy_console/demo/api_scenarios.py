@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dagy_console.exceptions.demo.frames import CONNECT, CREATE, DRIVER, FETCH, REQUEST
-from dagy_console.exceptions.demo.scenario import Scenario, Values
-from dagy_console.exceptions.demo.text import CAUSE, CONTEXT, Call, chained, raised
+from dagy_console.demo.frames import CONNECT, CREATE, DRIVER, FETCH, REQUEST
+from dagy_console.demo.scenario import Scenario, Values
+from dagy_console.demo.text import CAUSE, CONTEXT, Call, chained, raised
 
 
 def _trigger(v: Values) -> dict[str, Any]:

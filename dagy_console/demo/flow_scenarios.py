@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from dagy_console.exceptions.demo.frames import REQUEST
-from dagy_console.exceptions.demo.scenario import Scenario, Values
-from dagy_console.exceptions.demo.text import Call, raised
+from dagy_console.demo.frames import REQUEST
+from dagy_console.demo.scenario import Scenario, Values
+from dagy_console.demo.text import Call, raised
 
 
 def _deployment(v: Values) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from dagy_console.core.errors import ConsoleError
-from dagy_console.exceptions.demo.people import make_people
-from dagy_console.exceptions.demo.storing import has_traces, store
-from dagy_console.exceptions.demo.traces import demo_objects
+from dagy_console.demo.people import make_people
+from dagy_console.demo.storing import has_traces, store
+from dagy_console.demo.traces import demo_objects
 
 
 class Command(BaseCommand):

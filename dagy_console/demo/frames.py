@@ -1,6 +1,6 @@
 """The stretches of library frames that many tracebacks share."""
 
-from dagy_console.exceptions.demo.text import Call
+from dagy_console.demo.text import Call
 
 _WRAPPERS = "lib:django/db/backends/utils.py"
 

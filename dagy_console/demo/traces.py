@@ -7,13 +7,13 @@ from random import Random
 from typing import Any
 
 from dagy.capture.scrub import FILTERED
-from dagy_console.exceptions.demo.api_scenarios import API_SCENARIOS, DUPLICATE_RUN
-from dagy_console.exceptions.demo.flow_scenarios import FLOW_SCENARIOS
-from dagy_console.exceptions.demo.objects import DemoObject, trace_object, written
-from dagy_console.exceptions.demo.odd import odd_objects
-from dagy_console.exceptions.demo.scenario import Scenario, Values, draw_values
-from dagy_console.exceptions.demo.text import with_message
-from dagy_console.exceptions.demo.worker_scenarios import WORKER_SCENARIOS
+from dagy_console.demo.api_scenarios import API_SCENARIOS, DUPLICATE_RUN
+from dagy_console.demo.flow_scenarios import FLOW_SCENARIOS
+from dagy_console.demo.objects import DemoObject, trace_object, written
+from dagy_console.demo.odd import odd_objects
+from dagy_console.demo.scenario import Scenario, Values, draw_values
+from dagy_console.demo.text import with_message
+from dagy_console.demo.worker_scenarios import WORKER_SCENARIOS
 
 EVERYDAY = (*API_SCENARIOS, *FLOW_SCENARIOS, *WORKER_SCENARIOS)
 SCENARIOS = (DUPLICATE_RUN, *EVERYDAY)

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from dagy.capture.keys import s3_key
-from dagy_console.exceptions.demo.objects import DemoObject, trace_object, written
-from dagy_console.exceptions.demo.text import Call, raised
+from dagy_console.demo.objects import DemoObject, trace_object, written
+from dagy_console.demo.text import Call, raised
 
 _HTML = "<script>alert('xss')</script><img src=x onerror=alert(1)>"
 

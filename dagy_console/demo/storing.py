@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from dagy.capture.keys import decode_metadata, encode_metadata
 from dagy_console.core import storage
-from dagy_console.exceptions.demo.objects import DemoObject
+from dagy_console.demo.objects import DemoObject
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.reading import extract_fields

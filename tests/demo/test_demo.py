@@ -13,10 +13,10 @@ from django.core.management import CommandError, call_command
 from dagy.capture.keys import decode_metadata, encode_metadata, parse_key
 from dagy_console.accounts.models import User
 from dagy_console.audit.models import AuditEntry
-from dagy_console.exceptions.demo.objects import DemoObject
-from dagy_console.exceptions.demo.odd import odd_objects
-from dagy_console.exceptions.demo.scenario import Scenario
-from dagy_console.exceptions.demo.traces import SCENARIOS, demo_objects
+from dagy_console.demo.objects import DemoObject
+from dagy_console.demo.odd import odd_objects
+from dagy_console.demo.scenario import Scenario
+from dagy_console.demo.traces import SCENARIOS, demo_objects
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.preview import build_preview
 from dagy_console.exceptions.reading import IndexFields, extract_fields

@@ -1,8 +1,8 @@
 """What goes wrong in the platform's workers, where tasks run."""
 
-from dagy_console.exceptions.demo.frames import CELERY, HTTP, HTTP_CORE, REQUEST, S3
-from dagy_console.exceptions.demo.scenario import WORKER, Scenario
-from dagy_console.exceptions.demo.text import CAUSE, CONTEXT, Call, chained, grouped, raised
+from dagy_console.demo.frames import CELERY, HTTP, HTTP_CORE, REQUEST, S3
+from dagy_console.demo.scenario import WORKER, Scenario
+from dagy_console.demo.text import CAUSE, CONTEXT, Call, chained, grouped, raised
 
 _EXECUTE_TASK = Call(
     "dagy/engine/worker.py", 112, "execute_task", "outcome = run_attempt(task, context)", "run_attempt(task, context)"
