@@ -77,13 +77,13 @@ def lose_index() -> None:
 
 def rebuild() -> None:
     """Everything read anew, into an index that knows nothing."""
-    from dagy_console.exceptions.services import reconciling
+    from dagy_console.exceptions.index import reconciling
 
     reconciling.rebuild(restart=True, report=lambda found, upto: None)
 
 
 def bare_gets(keys: Sequence[str]) -> None:
-    from dagy_console.exceptions.services.reconciling import THREADS
+    from dagy_console.exceptions.index.reconciling import THREADS
 
     client, bucket = bare_client(), os.environ["DAGY_TRACES_BUCKET"]
     with ThreadPoolExecutor(THREADS) as pool:
@@ -92,8 +92,8 @@ def bare_gets(keys: Sequence[str]) -> None:
 
 def delete_by_job() -> None:
     """A deletion as the worker does it, of all that is in the index; planned before the clock starts."""
+    from dagy_console.exceptions.deletions.services import run_deletion
     from dagy_console.exceptions.models import DeletionJob, Trace
-    from dagy_console.exceptions.services.deletion import run_deletion
 
     job = DeletionJob.objects.latest("created_at")
     run_deletion(job.id)
@@ -114,7 +114,7 @@ def plan_deletion() -> None:
 
 
 def bare_deletes(keys: Sequence[str]) -> None:
-    from dagy_console.exceptions.services.deletion import BATCH, THREADS
+    from dagy_console.exceptions.deletions.services import BATCH, THREADS
 
     client, bucket = bare_client(), os.environ["DAGY_TRACES_BUCKET"]
 

@@ -17,7 +17,7 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
-from dagy_console.exceptions.index_status import index_status
+from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_row

@@ -23,7 +23,7 @@ from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
 from dagy_console.customers.models import Organization
-from dagy_console.exceptions.services import reconciling
+from dagy_console.exceptions.index import reconciling
 
 
 def pytest_configure() -> None:

@@ -23,9 +23,10 @@ from dagy_console.core.permissions import (
     Role,
 )
 from dagy_console.customers import services as customers
+from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, parse
-from dagy_console.exceptions.services import deletion, download
+from dagy_console.exceptions.services import download
 
 ROOT = Path(settings_module.__file__).parent
 JOB = "00000000-0000-7000-8000-000000000000"

@@ -9,11 +9,11 @@ from django.utils import timezone
 from dagy.capture.keys import decode_metadata, encode_metadata
 from dagy_console.core import storage
 from dagy_console.demo.objects import DemoObject
+from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
+from dagy_console.exceptions.index.reconciling import READ_BYTES
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.reading import extract_fields
-from dagy_console.exceptions.services.indexing import IndexedTrace, put_traces
-from dagy_console.exceptions.services.reconciling import READ_BYTES
 
 THREADS = 16
 BATCH = 300

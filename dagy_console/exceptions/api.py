@@ -8,9 +8,9 @@ from ninja import Field, Query, Schema
 from dagy_console.core.api import PROBLEMS, ApiRequest, QueryParams, StrictRouter, Text
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
+from dagy_console.exceptions.deletions.services import delete_keys
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
-from dagy_console.exceptions.services.deletion import delete_keys
 from dagy_console.exceptions.services.download import start_download
 from dagy_console.exceptions.stored import stored_response
 from dagy_console.listing.api import ListParams, list_page

@@ -7,9 +7,10 @@ class ExceptionsConfig(AppConfig):
 
     def ready(self) -> None:
         from dagy_console.core import health, partitions
-        from dagy_console.exceptions import index_status, models
-        from dagy_console.exceptions.services.capturing import start_capture
+        from dagy_console.exceptions import models
+        from dagy_console.exceptions.index import status
+        from dagy_console.exceptions.index.capturing import start_capture
 
         partitions.PARTITIONED[models.Trace._meta.db_table] = ""
-        health.register("trace index", index_status.check)
+        health.register("trace index", status.check)
         start_capture()

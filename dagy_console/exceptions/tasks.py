@@ -7,7 +7,7 @@ from celery import shared_task
 
 @shared_task(name="exceptions.run_deletion")
 def run_deletion(job_id: str) -> None:
-    from dagy_console.exceptions.services import deletion
+    from dagy_console.exceptions.deletions import services as deletion
 
     deletion.run_next(uuid.UUID(job_id))
 
@@ -15,7 +15,7 @@ def run_deletion(job_id: str) -> None:
 @shared_task(name="exceptions.resume_deletions")
 def resume_deletions() -> None:
     """Put jobs whose worker died, or whose message was lost, back to work."""
-    from dagy_console.exceptions.services import deletion
+    from dagy_console.exceptions.deletions import services as deletion
 
     for job_id in deletion.unfinished_deletions():
         run_deletion.delay(str(job_id))
@@ -25,7 +25,7 @@ def resume_deletions() -> None:
 def reconcile() -> None:
     """One pass of reconciliation; its problem is noted in the index's state and on /health."""
     from dagy_console.core.errors import Unavailable
-    from dagy_console.exceptions.services import reconciling
+    from dagy_console.exceptions.index import reconciling
 
     try:
         reconciling.reconcile()
@@ -36,6 +36,6 @@ def reconcile() -> None:
 @shared_task(name="exceptions.remove_old_errors")
 def remove_old_errors() -> None:
     """Daily housekeeping."""
-    from dagy_console.exceptions.services import cleaning
+    from dagy_console.exceptions.deletions import cleaning
 
     cleaning.remove_old_errors()

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from dagy_console.exceptions import views
+from dagy_console.exceptions.deletions import views as deletions
 
 app_name = "exceptions"
 urlpatterns = [
@@ -8,9 +9,9 @@ urlpatterns = [
     path("trace", views.trace, name="trace"),
     path("content", views.content, name="content"),
     path("download", views.download, name="download"),
-    path("deletions/", views.deletions, name="deletions"),
-    path("deletions/confirm/", views.confirm_deletion, name="deletion-confirm"),
-    path("deletions/start/", views.start_deletion, name="deletion-start"),
-    path("deletions/<uuid:job_id>/", views.deletion_progress, name="deletion"),
-    path("deletions/<uuid:job_id>/cancel/", views.cancel_deletion, name="deletion-cancel"),
+    path("deletions/", deletions.deletions, name="deletions"),
+    path("deletions/confirm/", deletions.confirm_deletion, name="deletion-confirm"),
+    path("deletions/start/", deletions.start_deletion, name="deletion-start"),
+    path("deletions/<uuid:job_id>/", deletions.deletion_progress, name="deletion"),
+    path("deletions/<uuid:job_id>/cancel/", deletions.cancel_deletion, name="deletion-cancel"),
 ]

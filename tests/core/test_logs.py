@@ -23,7 +23,7 @@ def lines(settings):
 
 
 def test_every_request_is_a_line_that_says_who_what_and_how_long(browse, alice, lines):
-    browse(alice).get("/console/audit/?actor=secret", headers={"X-Request-Id": "req-logged"})
+    browse(alice).get("/console/audit/?q=secret", headers={"X-Request-Id": "req-logged"})
     (line,) = [line for line in lines() if line["event"] == "request"]
     assert (line["request_id"], line["actor"]) == ("req-logged", "alice@dagy.example")
     assert (line["method"], line["path"], line["status"]) == ("GET", "/console/audit/", 200)

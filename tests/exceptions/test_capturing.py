@@ -9,8 +9,8 @@ from django.core.management import call_command
 from dagy import capture
 from dagy_console.core import storage
 from dagy_console.exceptions import stored as stored_module
+from dagy_console.exceptions.index import capturing
 from dagy_console.exceptions.reading import extract_fields
-from dagy_console.exceptions.services import capturing
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_an_unhandled_error_in_a_page_is_an_error_page_and_a_trace(browse, alice
 
     browser = browse(alice)
     browser.raise_request_exception = False
-    monkeypatch.setattr("dagy_console.exceptions.views.summarize", broken)
+    monkeypatch.setattr("dagy_console.listing.page.summarize", broken)
     response = browser.get("/console/exceptions/", headers={"X-Request-Id": "req-page-broken"})
     assert response.status_code == 500
     assert "req-page-broken" in response.content.decode()

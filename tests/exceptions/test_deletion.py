@@ -9,10 +9,11 @@ from django.utils import timezone
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import leases, storage
-from dagy_console.exceptions import selectors
+from dagy_console.exceptions.deletions import selectors
+from dagy_console.exceptions.deletions import services as deletion
+from dagy_console.exceptions.index import reconciling
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import parse
-from dagy_console.exceptions.services import deletion, reconciling
 
 
 def delete(client, keys, **more):

@@ -8,9 +8,9 @@ from django.core.management import CommandError, call_command
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import leases, storage
-from dagy_console.exceptions.index_status import index_status
+from dagy_console.exceptions.index import indexing, reconciling
+from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import IndexState, Trace
-from dagy_console.exceptions.services import indexing, reconciling
 
 
 @pytest.fixture(autouse=True)

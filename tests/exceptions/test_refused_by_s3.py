@@ -9,9 +9,9 @@ import pytest
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import storage
+from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import parse
-from dagy_console.exceptions.services import deletion
 
 
 def grant_reading(bucket_name):

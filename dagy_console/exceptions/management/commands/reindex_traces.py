@@ -10,7 +10,7 @@ from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import ConsoleError
-from dagy_console.exceptions.services.reconciling import Findings, rebuild
+from dagy_console.exceptions.index.reconciling import Findings, rebuild
 
 
 class Command(BaseCommand):

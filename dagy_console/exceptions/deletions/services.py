@@ -26,9 +26,11 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict, ConsoleError, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
-from dagy_console.exceptions import selectors, tasks
+from dagy_console.exceptions import tasks
+from dagy_console.exceptions.deletions import selectors
 from dagy_console.exceptions.models import UNFINISHED, DeletionBatch, DeletionError, DeletionJob, DeletionState, Trace
 from dagy_console.exceptions.search import TraceQuery
+from dagy_console.exceptions.selectors import indexed_keys, problems_with_keys, require_trace_keys
 
 log = structlog.get_logger(__name__)
 BATCH = storage.MAX_KEYS_A_DELETE
@@ -106,7 +108,7 @@ def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
     actor.require(Permission.EXCEPTIONS_DELETE)
     storage.traces_bucket()
     distinct = _distinct(keys)
-    problems = selectors.problems_with_keys(actor, distinct)
+    problems = problems_with_keys(actor, distinct)
     refused = [storage.FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]
     good = [key for key in distinct if key not in problems]
     if not good:
@@ -323,7 +325,7 @@ def _create(
             DeletionJob.objects.filter(id=job.id).update(
                 lease_owner=token, lease_until=now + timedelta(seconds=leases.SECONDS)
             )
-        existed = {"keys": keys, "in_index": selectors.indexed_keys(actor, keys)} if keys is not None else {}
+        existed = {"keys": keys, "in_index": indexed_keys(actor, keys)} if keys is not None else {}
         _record(Action.DELETION_STARTED, job, actor=actor, more=existed)
     return job
 
@@ -361,7 +363,7 @@ def _asker(job: DeletionJob) -> Actor:
 
 def _checked(actor: Actor, keys: Sequence[str]) -> list[str]:
     distinct = _distinct(keys)
-    selectors.require_trace_keys(actor, distinct)
+    require_trace_keys(actor, distinct)
     return distinct
 
 

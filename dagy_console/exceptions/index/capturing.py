@@ -7,8 +7,8 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
 from dagy import capture
+from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
 from dagy_console.exceptions.reading import extract_fields
-from dagy_console.exceptions.services.indexing import IndexedTrace, put_traces
 
 log = structlog.get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""What the pages and the API take: searches, and the confirmation of a deletion."""
+"""The confirmation of a deletion: what was shown, and the count as the person typed it."""
 
 import json
 from datetime import datetime
@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 
 from dagy_console.core.forms import TimeField, is_storable
 from dagy_console.core.times import to_rfc3339
+from dagy_console.exceptions.deletions.selectors import DeletionPlan
 from dagy_console.exceptions.search import TraceQuery, parse
-from dagy_console.exceptions.selectors import DeletionPlan
 from dagy_console.listing.language import BadQuery
 
 

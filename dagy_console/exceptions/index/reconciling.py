@@ -22,10 +22,10 @@ from dagy.capture.keys import decode_metadata
 from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
+from dagy_console.exceptions.index.indexing import IndexedTrace, indexed, put_traces
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import IndexState, Trace
 from dagy_console.exceptions.reading import extract_fields, unreadable
-from dagy_console.exceptions.services.indexing import IndexedTrace, indexed, put_traces
 
 log = structlog.get_logger(__name__)
 READ_BYTES = 256 * 1024
