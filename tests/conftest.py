@@ -15,14 +15,13 @@ from django.test import Client
 
 from dagy import capture
 from dagy_console.accounts.context import actor_for
-from dagy_console.accounts.models import Membership, User
+from dagy_console.accounts.models import Membership, Organization, User
 from dagy_console.accounts.services import create_access_token
 from dagy_console.core import storage
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
-from dagy_console.customers.models import Organization
 from dagy_console.exceptions.index import reconciling
 
 

@@ -22,7 +22,6 @@ from dagy_console.core.permissions import (
     Permission,
     Role,
 )
-from dagy_console.customers import services as customers
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, parse
@@ -145,7 +144,7 @@ def a_trace(bucket, indexed):
 def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a_trace):
     actor = as_actor(alice)
     calls = {
-        customers.create_organization: lambda: customers.create_organization(actor=actor, org_id="org_x", name="X"),
+        accounts.create_organization: lambda: accounts.create_organization(actor=actor, org_id="org_x", name="X"),
         accounts.create_user: lambda: accounts.create_user(actor=actor, email="x@x.example", name="X", password="x"),
         accounts.set_password: lambda: accounts.set_password(actor=actor, user=bob, password="x"),
         accounts.add_member: lambda: accounts.add_member(
@@ -166,7 +165,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (customers, accounts, download, deletion)
+    modules = (accounts, download, deletion)
     services = {
         function
         for module in modules

@@ -1,12 +1,26 @@
-"""People: users, their roles in organizations, and the access tokens they act with."""
+"""Organizations, people, their roles, and the access tokens they act with."""
 
 from typing import Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 
 from dagy_console.core.permissions import Role
+
+ORG_ID = RegexValidator(r"^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, _ or -")
+
+
+class Organization(models.Model):
+    """A tenant: one of the platform's customers. Its id is what traces, runs and audit entries carry."""
+
+    id = models.CharField(primary_key=True, max_length=64, validators=[ORG_ID])
+    name = models.CharField(max_length=200)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class UserManager(BaseUserManager["User"]):
@@ -37,7 +51,7 @@ class Membership(models.Model):
     """A user's role in one organization."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    organization = models.ForeignKey("customers.Organization", on_delete=models.CASCADE, related_name="memberships")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=20, choices=[(role.value, role.value) for role in Role])
     created_at = models.DateTimeField(auto_now_add=True)
 

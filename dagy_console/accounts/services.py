@@ -1,4 +1,4 @@
-"""What changes people: users, memberships, access tokens."""
+"""What changes organizations and people: users, memberships, access tokens."""
 
 from datetime import datetime, timedelta
 
@@ -7,13 +7,12 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.accounts.models import AccessToken, Membership, User
+from dagy_console.accounts.models import AccessToken, Membership, Organization, User
 from dagy_console.accounts.tokens import digest, new_token
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
 from dagy_console.core.permissions import Role
-from dagy_console.customers.models import Organization
 
 
 @transaction.atomic
@@ -88,6 +87,23 @@ def set_password(*, actor: Actor, user: User, password: str) -> None:
         resource_name=user.email,
         after={"ended_sign_ins_by_api": ended},
     )
+
+
+@transaction.atomic
+def create_organization(*, actor: Actor, org_id: str, name: str) -> Organization:
+    organization = Organization(id=org_id, name=name)
+    organization.full_clean()
+    organization.save(force_insert=True)
+    record(
+        Action.ORGANIZATION_CREATED,
+        actor=actor,
+        resource_type="organization",
+        resource_id=org_id,
+        resource_name=name,
+        org_id=org_id,
+        after={"id": org_id, "name": name},
+    )
+    return organization
 
 
 @transaction.atomic

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from dagy_console.accounts.models import User
-from dagy_console.accounts.services import add_member, create_user, set_password
+from dagy_console.accounts.models import Organization, User
+from dagy_console.accounts.services import add_member, create_organization, create_user, set_password
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
-from dagy_console.customers.models import Organization
-from dagy_console.customers.services import create_organization
 
 ORGANIZATIONS = {
     "org_acme": "Acme Corporation",

@@ -8,13 +8,12 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from dagy_console.accounts.services import add_member, create_user
+from dagy_console.accounts.services import add_member, create_organization, create_user
 from dagy_console.audit.actions import Action
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.recorder import NotInTransaction, record
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
-from dagy_console.customers.services import create_organization
 
 
 def note(actor=SYSTEM, **fields):

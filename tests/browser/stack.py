@@ -29,10 +29,9 @@ PEOPLE = {"alice": "alice@dagy.example", "bob": "bob@blue.example", "vera": "ver
 _PREPARE = f"""
 import os
 from django.core.management import call_command
-from dagy_console.accounts.services import add_member, create_user
+from dagy_console.accounts.services import add_member, create_organization, create_user
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
-from dagy_console.customers.services import create_organization
 
 call_command("migrate", verbosity=0, interactive=False)
 # The API documentation's 25 MB of scripts would take a minute to compress.
