@@ -10,18 +10,7 @@ from dagy_console.accounts.models import Organization, User
 from dagy_console.accounts.services import add_member, create_organization, create_user, set_password
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
-
-ORGANIZATIONS = {
-    "org_acme": "Acme Corporation",
-    "org_globex": "Globex",
-    "org_initech": "Initech",
-    "org_umbrella": "Umbrella Logistics",
-    "org_hooli": "Hooli",
-    "org_stark": "Stark Industries",
-    "org_wayne": "Wayne Enterprises",
-    "org_tyrell": "Tyrell Robotics",
-    "org_blue": "Blue Analytics",
-}
+from dagy_console.demo.scenario import PLATFORM
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +20,11 @@ class Person:
     email: str
     name: str
     org_id: str = ""
-    role: Role = Role.VIEWER
+    role: str = Role.VIEWER
     sign_in: str = ""
 
 
-PEOPLE = (
-    Person("alice@dagy.example", "Alice Night", sign_in="super_admin"),
-    Person("bob@blue.example", "Bob Blue", "org_blue", Role.OWNER, sign_in="owner"),
-    Person("vera@blue.example", "Vera Blue", "org_blue", Role.VIEWER, sign_in="viewer"),
-    Person("wile@acme.example", "Wile Coyote", "org_acme", Role.OWNER),
-    Person("ines@acme.example", "Inés Núñez", "org_acme", Role.DEVELOPER),
-    Person("hank@globex.example", "Hank Scorpio", "org_globex", Role.ADMIN),
-    Person("milton@initech.example", "Milton Waddams", "org_initech", Role.DEVELOPER),
-    Person("lucius@wayne.example", "Lucius Fox", "org_wayne", Role.OWNER),
-)
+PEOPLE = [Person(**table) for table in PLATFORM["person"]]
 
 
 @transaction.atomic
@@ -53,9 +33,9 @@ def make_people(passwords: Mapping[str, str]) -> dict[str, str]:
 
     Answers email to password of those who got a random one that can be shown.
     """
-    for org_id, name in ORGANIZATIONS.items():
+    for org_id, organization in PLATFORM["organizations"].items():
         if not Organization.objects.filter(pk=org_id).exists():
-            create_organization(actor=SYSTEM, org_id=org_id, name=name)
+            create_organization(actor=SYSTEM, org_id=org_id, name=organization["name"])
     made = {person.email: _make_person(person, passwords.get(person.sign_in, "")) for person in PEOPLE}
     return {email: password for email, password in made.items() if password}
 
@@ -76,7 +56,7 @@ def _make_person(person: Person, given: str) -> str:
     )
     if person.org_id:
         organization = Organization.objects.get(pk=person.org_id)
-        add_member(actor=SYSTEM, user=user, organization=organization, role=person.role)
+        add_member(actor=SYSTEM, user=user, organization=organization, role=Role(person.role))
     return password if person.sign_in and not given else ""
 
 

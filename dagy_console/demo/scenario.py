@@ -1,62 +1,75 @@
-"""What a kind of trace is made from, and the values that differ between its occurrences."""
+"""What goes wrong and when, as the data says it, and the values that differ between two traces of one bug."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-API = "dagy-api-prod"
-WORKER = "dagy-worker-prod"
+from dagy_console.demo.data import load
+from dagy_console.demo.tracebacks import expand
 
+PLATFORM = load("platform")
 Values = Mapping[str, Any]
-
-FLOWS = ("orders_daily", "ledger_close", "churn_scores", "inventory_sync", "invoice_export", "web_sessions")
-TASKS = ("load_orders", "extract", "transform", "export", "reconcile_ledger", "score_customers", "publish")
-SECRETS = ("warehouse", "stripe_live", "sftp_partner", "snowflake_rw")
-SCOPES = ("billing", "analytics", "default")
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One bug of the platform. `message` is filled with `Values`; `traceback` holds `{message}` where it is printed.
+    """One bug. `message`, `query` and `body` are filled with `Values`; `traceback` prints `{message}`.
 
-    `method` and `path` are None for work that no request started. `query` and `body` make the request's parts;
-    `weight` says how common it is among the others; `flow_ids` adds run_id and task_id to the event.
+    Without a `method` it is work that no request started; `flow_ids` adds run_id and task_id to the event.
     """
 
     name: str
     type: str
     message: str
     traceback: str
+    share: int = 0
     method: str | None = None
     path: str | None = None
-    function: str = API
-    weight: int = 10
-    query: Callable[[Values], dict[str, Any]] | None = None
-    body: Callable[[Values], Any] | None = None
+    worker: bool = False
     flow_ids: bool = False
+    query: Any = None
+    body: Any = None
 
 
-def draw_values(rng: Random) -> Values:
-    """A fresh set of the ids, names and numbers that messages and bodies are filled with."""
-    return {
-        "run": rng.randint(51_000, 52_400),
-        "run_id": f"run_{rng.getrandbits(48):012x}",
-        "task_id": f"task_{rng.getrandbits(32):08x}",
-        "flow": rng.choice(FLOWS),
-        "task": rng.choice(TASKS),
-        "upstream": rng.randint(4_000, 4_999),
-        "seconds": rng.choice((120, 300, 300, 900)),
-        "host": f"10.0.14.{rng.randint(4, 9)}",
-        "secret": rng.choice(SECRETS),
-        "scope": rng.choice(SCOPES),
-        "clock": f"{rng.randint(0, 23):02d}:{rng.randint(0, 59):02d}:{rng.randint(0, 59):02d}",
-        "process": rng.randint(1_200, 32_000),
-        "other_process": rng.randint(1_200, 32_000),
-        "job": rng.randint(2, 90),
-        "schedule": rng.randint(100, 460),
-        "rejected": rng.randint(3, 40),
-        "amount": rng.randint(1, 9_999),
-        "attempt": rng.randint(1, 4),
-        "page": rng.randint(1, 30),
-    }
+@dataclass(frozen=True, slots=True)
+class Wave:
+    """`share` of all traces, of one scenario, between two times ago in `hours`."""
+
+    scenario: str
+    share: float
+    hours: tuple[float, float]
+    growing: bool = False
+    organizations: Mapping[str, int] = field(default_factory=dict)
+
+
+SCENARIOS = {
+    table["name"]: Scenario(**table | {"traceback": expand(table["traceback"])})
+    for table in load("scenarios")["scenario"]
+}
+WAVES = [Wave(**table) for table in PLATFORM["wave"]]
+
+
+def draw_values(rng: Random) -> dict[str, Any]:
+    return {name: _draw(rng, choice) for name, choice in PLATFORM["values"].items()}
+
+
+def fill(template: Any, values: Values, rng: Random) -> Any:
+    """`template` with each {name} filled in. `{repeat = 500, of = …}` is a list whose values are drawn anew."""
+    if isinstance(template, str):
+        whole = template[1:-1] if template.startswith("{") and template.endswith("}") else ""
+        return values[whole] if whole in values else template.format_map(values)
+    if isinstance(template, list):
+        return [fill(item, values, rng) for item in template]
+    if isinstance(template, dict) and "repeat" in template:
+        numbers = range(template["repeat"])
+        return [fill(template["of"], draw_values(rng) | {"number": number}, rng) for number in numbers]
+    if isinstance(template, dict):
+        return {name: fill(item, values, rng) for name, item in template.items()}
+    return template
+
+
+def _draw(rng: Random, choice: list[Any]) -> Any:
+    if isinstance(choice[0], int):
+        return rng.randint(*choice)
+    return "".join(f"{rng.getrandbits(4):x}" if sign == "#" else sign for sign in rng.choice(choice))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ from dagy_console.accounts.models import User
 from dagy_console.audit.models import AuditEntry
 from dagy_console.demo.objects import DemoObject
 from dagy_console.demo.odd import odd_objects
-from dagy_console.demo.scenario import Scenario
-from dagy_console.demo.traces import SCENARIOS, demo_objects
+from dagy_console.demo.scenario import SCENARIOS, Scenario
+from dagy_console.demo.traces import demo_objects
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.preview import build_preview
 from dagy_console.exceptions.reading import IndexFields, extract_fields
@@ -38,7 +39,7 @@ def rows() -> list[IndexFields]:
     return [read(item) for item in ORDINARY]
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda scenario: scenario.name)
 def test_every_scenario_is_a_traceback_that_the_console_reads(scenario: Scenario) -> None:
     body = next(found for item in ORDINARY if is_of(found := json.loads(item.body), scenario))
     raised = parse(body["traceback"])[-1]
@@ -69,6 +70,19 @@ def test_the_incident_is_a_spike_of_the_last_two_hours_over_several_organization
     assert len(incident) > 150
     assert all(NOW - timedelta(hours=2) < fields.occurred_at < NOW for fields in incident)
     assert len({fields.org_id for fields in incident}) == 5
+
+
+def test_a_burst_is_over_within_half_an_hour_and_is_most_of_what_its_group_ever_was(rows: list[IndexFields]) -> None:
+    outage = [NOW - fields.occurred_at for fields in rows if "port 5432" in fields.message]
+    burst = [age for age in outage if timedelta(hours=14.7) <= age <= timedelta(hours=15.2)]
+    assert len(burst) > len(outage) / 3 and len(burst) > 40
+
+
+def test_a_regression_is_a_group_that_was_silent_for_days_and_is_back(rows: list[IndexFields]) -> None:
+    ages = sorted(NOW - fields.occurred_at for fields in rows if fields.message == "'ledger'")
+    silence = max(older - newer for newer, older in pairwise(ages))
+    assert silence > timedelta(days=4)
+    assert ages[0] < timedelta(hours=1) and ages[-1] > timedelta(days=5)
 
 
 def test_most_traces_are_of_the_last_day_and_none_is_of_the_future_or_older_than_a_week(
