@@ -14,7 +14,7 @@ from dagy_console.audit import selectors as audit
 from dagy_console.audit.serializers import entry_row
 from dagy_console.core import health
 from dagy_console.core.actors import Actor
-from dagy_console.core.http import ConsoleRequest, render_page
+from dagy_console.core.http import ConsoleRequest, read_only, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.index_status import index_status
@@ -23,7 +23,7 @@ from dagy_console.exceptions.search import Term, TraceQuery
 from dagy_console.exceptions.serializers import search_url, trace_row
 
 
-@require_safe
+@read_only
 def root(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/console/")
 

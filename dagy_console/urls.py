@@ -8,9 +8,10 @@ from dagy_console import home
 from dagy_console.api import api
 from dagy_console.core import views as core
 
-handler400 = "dagy_console.core.views.bad_request"
-handler404 = "dagy_console.core.views.not_found"
-handler500 = "dagy_console.core.views.internal_error"
+handler400 = "dagy_console.core.problems.bad_request"
+handler403 = "dagy_console.core.problems.forbidden"
+handler404 = "dagy_console.core.problems.not_found"
+handler500 = "dagy_console.core.problems.internal_error"
 
 urlpatterns = [
     path("", home.root),
