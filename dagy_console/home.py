@@ -14,7 +14,7 @@ from dagy_console.audit import selectors as audit
 from dagy_console.audit.serializers import entry_row
 from dagy_console.core import health
 from dagy_console.core.actors import Actor
-from dagy_console.core.http import ConsoleRequest, render_page
+from dagy_console.core.http import ConsoleRequest, read_only, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.index.status import index_status
@@ -25,7 +25,7 @@ from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
 
 
-@require_safe
+@read_only
 def root(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect("/console/")
 

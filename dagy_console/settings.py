@@ -177,7 +177,7 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 CSRF_COOKIE_NAME = "__Host-dagy-csrf" if HTTPS else "dagy-csrf"
 CSRF_COOKIE_HTTPONLY = True
-CSRF_FAILURE_VIEW = "dagy_console.core.views.csrf_failure"
+CSRF_FAILURE_VIEW = "dagy_console.core.problems.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
 
 # --- Headers ---------------------------------------------------------------------------------------------------------

@@ -10,9 +10,10 @@ from dagy_console.api import api
 from dagy_console.core import views as core
 from dagy_console.demo.api import router as demo
 
-handler400 = "dagy_console.core.views.bad_request"
-handler404 = "dagy_console.core.views.not_found"
-handler500 = "dagy_console.core.views.internal_error"
+handler400 = "dagy_console.core.problems.bad_request"
+handler403 = "dagy_console.core.problems.forbidden"
+handler404 = "dagy_console.core.problems.not_found"
+handler500 = "dagy_console.core.problems.internal_error"
 
 if settings.DEMO:
     api.add_router("", demo)

@@ -11,14 +11,14 @@ from dagy_console.accounts import services
 from dagy_console.accounts.context import actor_for, origin_of
 from dagy_console.accounts.models import User
 from dagy_console.core.actors import ActorKind
-from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter, Text
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
 from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
 from dagy_console.core.times import to_rfc3339
 
 router = StrictRouter(tags=["accounts"])
 
 
-class LoginIn(Schema):
+class LoginIn(BodyIn):
     email: Text = Field(max_length=254)
     password: Text = Field(max_length=1000)
 
@@ -47,7 +47,7 @@ class TooManyAttempts(ConsoleError):
     title = "Too many attempts"
 
 
-@router.post("/auth/login", auth=None, response={200: LoginOut, **PROBLEMS})
+@router.post("/auth/login", auth=None, response={200: LoginOut, **BODY_PROBLEMS, **problems(429)})
 def login(request: HttpRequest, body: LoginIn) -> LoginOut:
     """Trade email and password for an access token. Unknown email and wrong password answer the same."""
     try:
@@ -61,7 +61,7 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
     return LoginOut(access_token=token, expires_at=to_rfc3339(expires_at))
 
 
-@router.post("/auth/logout", response={204: None, **PROBLEMS})
+@router.post("/auth/logout", response={204: None, **PROBLEMS, **problems(409)})
 def logout(request: ApiRequest) -> Status[None]:
     """End the access token that this request came with."""
     if request.actor.kind is not ActorKind.TOKEN:

@@ -1,20 +1,24 @@
-"""What every JSON endpoint shares: strict query parameters, pages, authentication."""
+"""What every JSON endpoint shares: strict parameters and bodies, pages, authentication, and how it is described."""
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Router, Schema
+from ninja import NinjaAPI, Router, Schema
+from ninja.openapi.schema import OpenAPISchema
+from ninja.parser import Parser
 from ninja.utils import check_csrf
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ConfigDict
 
 from dagy_console.core.actors import ActorKind
-from dagy_console.core.errors import ConsoleError, FieldError, Invalid, NotAuthenticated
-from dagy_console.core.http import ConsoleRequest
+from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated
+from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
+from dagy_console.core.problems import PROBLEM_JSON, answer_errors_of, csrf_problem
 
 ApiRequest = ConsoleRequest
-_SAFE = {"GET", "HEAD", "OPTIONS"}
+_KINDS = {list: "an array", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
 def _without_nul(text: str) -> str:
@@ -30,6 +34,12 @@ class QueryParams(Schema):
     """The query parameters of an endpoint. One that is not declared here is refused, not ignored."""
 
 
+class BodyIn(Schema):
+    """The body of a request. A member that is not declared here is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class ProblemOut(Schema):
     """RFC 9457 problem details."""
 
@@ -41,7 +51,14 @@ class ProblemOut(Schema):
     errors: list[dict[str, str]] | None = None
 
 
-PROBLEMS = {400: ProblemOut, 401: ProblemOut, 403: ProblemOut, 404: ProblemOut, 422: ProblemOut, 503: ProblemOut}
+def problems(*statuses: int) -> dict[int, type[Schema]]:
+    """What an operation may answer besides, for its `response`."""
+    return dict.fromkeys(statuses, ProblemOut)
+
+
+# 405 is sent at the operation's address, for any other method.
+PROBLEMS = problems(400, 401, 403, 404, 405, 422, 503)
+BODY_PROBLEMS = PROBLEMS | problems(411, 413)
 
 
 class StrictRouter(Router):
@@ -68,16 +85,45 @@ def _strict(view: Callable[..., Any]) -> Callable[..., Any]:
     return checked
 
 
-class CsrfFailed(ConsoleError):
-    status = 403
-    title = "CSRF token missing or wrong"
-
-
-def signed_in(request: HttpRequest) -> bool:
+class SignedIn:
     """Ninja's authentication hook: the middleware has found out who it is; a browser's session must also prove CSRF."""
-    actor = getattr(request, "actor", None)
-    if actor is None:
-        raise NotAuthenticated("Send `Authorization: Bearer <access token>`; POST /auth/login gives one.")
-    if actor.kind is ActorKind.USER and request.method not in _SAFE and check_csrf(request):
-        raise CsrfFailed("A browser session needs the X-CSRFToken header for this. Reload the page and try again.")
-    return True
+
+    openapi_security_schema = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An access token of `POST /auth/login`. A signed-in browser needs none, but X-CSRFToken.",
+    }
+
+    def __call__(self, request: HttpRequest) -> bool:
+        actor = getattr(request, "actor", None)
+        if actor is None:
+            raise NotAuthenticated("Send `Authorization: Bearer <access token>`; POST /auth/login gives one.")
+        if actor.kind is ActorKind.USER and request.method not in SAFE_METHODS and check_csrf(request):
+            raise csrf_problem()
+        return True
+
+
+class ObjectParser(Parser):
+    """A body is a JSON object, or it is said what it is instead."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        body = json.loads(request.body)
+        if not isinstance(body, dict):
+            raise Invalid.field("body", f"send a JSON object; this is {_KINDS[type(body)]}")
+        return body
+
+
+class ConsoleApi(NinjaAPI):
+    """The API with our parser and errors, described as it is: ninja calls every answer `application/json`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(auth=SignedIn(), parser=ObjectParser(), **options)
+        answer_errors_of(self)
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        schema = super().get_openapi_schema(**options)
+        for operation in (operation for path in schema["paths"].values() for operation in path.values()):
+            for status, answer in operation["responses"].items():
+                if status >= 400:
+                    answer["content"] = {PROBLEM_JSON: answer["content"]["application/json"]}
+        return schema

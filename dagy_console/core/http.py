@@ -1,21 +1,20 @@
-"""Answering: whole pages or their htmx parts, problem details, redirects, error pages."""
+"""Answering: whole pages or their htmx parts, links that keep the URL, the way to the sign-in page."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
 
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import ConsoleError, NotAuthenticated, PermissionDenied
 from dagy_console.core.permissions import Permission
 
-PROBLEM_TYPE = "about:blank"
-# Told of every refusal before it is answered; the audit log registers here.
-denial_watchers: list[Callable[[HttpRequest, PermissionDenied], None]] = []
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ConsoleRequest(HttpRequest):
@@ -24,6 +23,8 @@ class ConsoleRequest(HttpRequest):
     actor: Actor
     request_id: str
     htmx: Any
+    # The API's endpoints answer HEAD as GET; one that hands something out or records it must know.
+    is_head: bool
 
 
 def render_page(
@@ -58,40 +59,14 @@ def _choice(request: HttpRequest, cookie: str, choices: tuple[str, ...]) -> str:
     return value if value in choices else choices[0]
 
 
+def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
+    """For a view that only shows: a wrong method is told so, and is not asked for a token that would not help."""
+    return csrf_exempt(require_safe(view))
+
+
 def is_api(request: HttpRequest) -> bool:
     """Whether the caller expects JSON: everything outside the console and the sign-in pages."""
     return not request.path.startswith(("/console", "/accounts", "/static"))
-
-
-def problem(request: HttpRequest, error: ConsoleError) -> JsonResponse:
-    """RFC 9457 problem details."""
-    body: dict[str, Any] = {
-        "type": PROBLEM_TYPE,
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "request_id": getattr(request, "request_id", ""),
-    }
-    if error.errors:
-        body["errors"] = [{"field": item.field, "message": item.message} for item in error.errors]
-    response = JsonResponse(body, status=error.status, content_type="application/problem+json")
-    _set_headers(response, error)
-    return response
-
-
-def error_response(request: HttpRequest, error: ConsoleError) -> HttpResponse:
-    """The problem (API), the sign-in page (console, not signed in) or the error page; watchers hear of denials."""
-    if isinstance(error, PermissionDenied):
-        for watch in denial_watchers:
-            watch(request, error)
-    if is_api(request):
-        return problem(request, error)
-    if isinstance(error, NotAuthenticated):
-        return redirect_to_sign_in(request)
-    context = {"status": error.status, "title": error.title, "detail": error.detail}
-    response = render(request, "error.html", context, status=error.status)
-    _set_headers(response, error)
-    return response
 
 
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
@@ -104,10 +79,3 @@ def redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
         response["HX-Redirect"] = url
         return response
     return HttpResponseRedirect(url)
-
-
-def _set_headers(response: HttpResponse, error: ConsoleError) -> None:
-    if error.retry_after is not None:
-        response["Retry-After"] = str(error.retry_after)
-    if error.status == 401:
-        response["WWW-Authenticate"] = 'Bearer realm="dagy"'

@@ -6,13 +6,10 @@ import uuid
 from collections.abc import Callable
 
 import structlog
-from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from redis import RedisError
 
-from dagy_console.core.errors import ConsoleError, TooLarge, Unavailable
-from dagy_console.core.http import error_response, is_api, problem
+from dagy_console.core import problems
+from dagy_console.core.http import is_api
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -59,11 +56,6 @@ class ResponseHeadersMiddleware:
         return response
 
 
-class MethodNotAllowed(ConsoleError):
-    status = 405
-    title = "Method not allowed"
-
-
 class ErrorPagesMiddleware:
     """Turns what a service raises into the page (or problem) that says so."""
 
@@ -71,43 +63,20 @@ class ErrorPagesMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_api(request):
-            return self.get_response(request)
+        refused = problems.length_required(request)
+        if refused:
+            return refused
         asked = request.method
-        if asked == "HEAD":
+        request.is_head = asked == "HEAD"  # type: ignore[attr-defined]
+        if asked == "HEAD" and is_api(request):
             request.method = "GET"  # the server leaves the body out
         try:
             response = self.get_response(request)
         finally:
             # Logs name the method that was asked for.
             request.method = asked
-        return _method_not_allowed(request, response["Allow"]) if response.status_code == 405 else response
+        return problems.method_not_allowed(request, response) if response.status_code == 405 else response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        error = as_console_error(exception)
-        return error_response(request, error) if error else None
-
-
-def _method_not_allowed(request: HttpRequest, allow: str) -> HttpResponse:
-    allowed = set(allow.split(", "))
-    allow = ", ".join(sorted(allowed | {"HEAD"} if "GET" in allowed else allowed))
-    answer = problem(request, MethodNotAllowed(f"{request.method} is not known here: use {allow}."))
-    answer["Allow"] = allow
-    return answer
-
-
-def as_console_error(exception: Exception) -> ConsoleError | None:
-    """The exceptions of Django and PostgreSQL that have a plain meaning for the caller."""
-    if isinstance(exception, ConsoleError):
-        return exception
-    if isinstance(exception, RequestDataTooBig | TooManyFieldsSent):
-        return TooLarge("The request is larger than 2 MB, or has over 2,000 fields. Nothing was changed.")
-    if isinstance(exception, RedisError):
-        log.error("redis.unavailable", error=str(exception).strip())
-        return Unavailable(
-            "Redis, which counts failed sign-ins, did not answer. Nothing was changed; try again shortly."
-        )
-    if isinstance(exception, OperationalError):
-        log.error("database.unavailable", error=str(exception).strip())
-        return Unavailable("The database did not answer. Nothing was changed; try again in a few seconds.")
-    return None
+        error = problems.as_console_error(request, exception)
+        return problems.error_response(request, error) if error else None

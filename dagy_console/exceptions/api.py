@@ -1,14 +1,16 @@
 """`/admin/exceptions`."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
+from pydantic import AfterValidator
 
-from dagy_console.core.api import PROBLEMS, ApiRequest, QueryParams, StrictRouter, Text
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
+from dagy_console.exceptions.keys import MAX_KEY_BYTES
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
 from dagy_console.exceptions.services.download import start_download
@@ -59,12 +61,18 @@ class DownloadOut(Schema):
     expires_at: str
 
 
-class DeleteIn(Schema):
+class DeleteIn(BodyIn):
     keys: list[str] = Field(description="1 to 1,000 keys of traces.")
 
 
+def _shortened(key: str) -> str:
+    """A key that S3 could hold, whole; what is longer is none, and need not be sent back."""
+    told = key.encode(errors="replace")[:MAX_KEY_BYTES].decode(errors="ignore")
+    return key if len(key.encode(errors="replace")) <= MAX_KEY_BYTES else told + "…"
+
+
 class FailedKeyOut(Schema):
-    key: str
+    key: Annotated[str, AfterValidator(_shortened)]
     code: str
     message: str
 
@@ -80,7 +88,11 @@ def list_traces(request: ApiRequest, params: Query[TraceParams]) -> dict[str, An
     return list_page(TRACES, params, selectors.visible_to(request.actor), out=trace_out)
 
 
-@router.get("/admin/exceptions/content", response={200: dict[str, Any], **PROBLEMS})
+# Not checked against any schema: what lies in storage may be anything.
+_STORED = {"description": "The object's bytes, whatever they are", "content": {"application/json": {"schema": {}}}}
+
+
+@router.get("/admin/exceptions/content", response={200: None, **PROBLEMS}, openapi_extra={"responses": {200: _STORED}})
 def content(request: ApiRequest, params: Query[KeyParams]) -> HttpResponseBase:
     """The stored JSON, unchanged."""
     return stored_response(request.actor, params.key)
@@ -98,7 +110,7 @@ def download(request: ApiRequest, params: Query[KeyParams]) -> dict[str, Any]:
     }
 
 
-@router.delete("/admin/exceptions", response={200: DeletedOut, **PROBLEMS})
+@router.delete("/admin/exceptions", response={200: DeletedOut, **BODY_PROBLEMS})
 def delete(request: ApiRequest, body: DeleteIn) -> Any:
     """Delete traces by key, now. A key that is gone already counts as deleted."""
     return delete_keys(actor=request.actor, keys=body.keys)

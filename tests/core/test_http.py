@@ -7,7 +7,7 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from dagy_console.core import health, views
+from dagy_console.core import health, problems
 from tests.conftest import Bucket
 
 MALFORMED = ["", "{", "[1", "\x00", '"text"', "{'keys': []}", "\xff\xfe"]
@@ -40,6 +40,38 @@ def test_an_unknown_address_is_a_problem_at_the_api_and_a_page_in_the_console(cl
     assert {"type", "title", "status", "detail", "request_id"} <= problem.keys()
     page = browse(alice).get("/console/nowhere/")
     assert page.status_code == 404 and "text/html" in page["Content-Type"]
+
+
+@pytest.mark.parametrize(("body", "kind"), [("null", "null"), ("[]", "an array"), ('"x"', "text"), ("3", "a number")])
+def test_a_body_that_is_json_but_no_object_is_called_what_it_is(api, alice, body, kind):
+    response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
+    assert (response.status_code, response["Content-Type"]) == (422, "application/problem+json")
+    assert response.json()["errors"] == [{"field": "body", "message": f"send a JSON object; this is {kind}"}]
+
+
+def test_an_unknown_member_of_a_body_is_refused(api, alice, client):
+    body = json.dumps({"keys": ["exceptions/a/b.json"], "dry_run": True})
+    response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"field": "dry_run", "message": "unknown field"}]
+    body = json.dumps({"email": "alice@dagy.example", "password": "x", "otp": "123456"})
+    response = client.post("/auth/login", body, content_type="application/json")
+    assert [error["field"] for error in response.json()["errors"]] == ["otp"]
+
+
+def test_a_key_that_is_too_long_is_not_sent_back_whole(api, alice, bucket):
+    body = json.dumps({"keys": ["exceptions/" + "é" * 50_000]})
+    response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
+    assert response.json()["errors"][0]["code"] == "InvalidKey"
+    assert len(response.content) < 12_000
+    assert api(alice).get("/admin/exceptions/content", {"key": "exceptions/" + "x" * 50_000}).status_code == 422
+
+
+def test_a_chunked_body_is_refused_for_what_it_is(api, alice):
+    headers = {"Transfer-Encoding": "chunked"}
+    response = api(alice).generic("DELETE", "/admin/exceptions", b"", "application/json", headers=headers)
+    assert (response.status_code, response["Content-Type"]) == (411, "application/problem+json")
+    assert "Content-Length" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("body", MALFORMED)
@@ -82,6 +114,20 @@ def test_a_wrong_method_says_so(api, alice):
     assert "PUT" in response.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/health/live", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_what_only_shows_refuses_every_other_method_as_such(path, method):
+    response = Client(enforce_csrf_checks=True).generic(method, path)
+    assert (response.status_code, response["Content-Type"]) == (405, "application/problem+json")
+    assert "GET" in response["Allow"]
+
+
+def test_a_wrong_method_in_the_console_is_a_page(browse, alice):
+    response = browse(alice).get("/console/preferences/")
+    assert (response.status_code, response["Allow"]) == (405, "POST")
+    assert "Method not allowed" in response.content.decode()
+
+
 def test_head_answers_as_get_does(api, alice):
     response = api(alice).head("/me")
     assert (response.status_code, response.content) == (200, b"")
@@ -106,6 +152,28 @@ def test_docs_and_schema_need_no_sign_in(client, db):
     assert "/admin/exceptions" in schema["paths"] and "/demo/error" not in schema["paths"]
     names = {parameter["name"] for parameter in schema["paths"]["/admin/exceptions"]["get"]["parameters"]}
     assert {"limit", "cursor", "q", "org_id", "exception_type", "from", "to"} <= names
+
+
+def test_the_schema_tells_generated_clients_what_is_sent(client, db):
+    schema = client.get("/openapi.json").json()
+    (name,) = schema["components"]["securitySchemes"]
+    assert schema["components"]["securitySchemes"][name] | {"description": ""} == {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "",
+    }
+    assert schema["paths"]["/me"]["get"]["security"] == [{name: []}]
+    assert "security" not in schema["paths"]["/auth/login"]["post"]
+    for path in schema["paths"].values():
+        for operation in path.values():
+            problems = {code: answer for code, answer in operation["responses"].items() if code >= "400"}
+            assert {"401", "405", "422", "503"} <= problems.keys()
+            assert {"411", "413"} <= problems.keys() or "requestBody" not in operation
+            assert all(list(answer["content"]) == ["application/problem+json"] for answer in problems.values())
+    assert "429" in schema["paths"]["/auth/login"]["post"]["responses"]
+    assert "409" in schema["paths"]["/auth/logout"]["post"]["responses"]
+    stored = schema["paths"]["/admin/exceptions/content"]["get"]["responses"]["200"]
+    assert stored["content"] == {"application/json": {"schema": {}}}
 
 
 def test_health_names_each_part(client, db, bucket):
@@ -135,6 +203,18 @@ def test_the_database_down_is_a_503_that_says_so(client, api, alice, monkeypatch
     assert response["Retry-After"] and "did not answer" in response.json()["detail"]
 
 
+def test_nobody_says_that_nothing_was_changed_where_nobody_knows(api, alice, bucket, monkeypatch):
+    def refuse(*_, **__):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("dagy_console.exceptions.api.delete_keys", refuse)
+    body = json.dumps({"keys": ["exceptions/a/b.json"]})
+    response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
+    assert response.status_code == 503
+    assert "look before you try again" in response.json()["detail"]
+    assert "Nothing was changed" not in response.json()["detail"]
+
+
 class TestPreferences:
     def test_are_kept_in_cookies_and_shown_at_once(self, browse, alice):
         browser = browse(alice)
@@ -157,7 +237,7 @@ def test_a_form_without_its_csrf_token_is_refused_with_a_page(alice):
 
 def test_errors_never_show_the_inside(rf):
     request = rf.get("/console/x")
-    page = views.internal_error(request)
+    page = problems.internal_error(request)
     assert page.status_code == 500
     assert "Traceback" not in page.content.decode()
 
