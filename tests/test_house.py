@@ -51,6 +51,7 @@ OPERATIONS = {
     "GET /me": (200, 200),
     "GET /users/me": (200, 200),
     "GET /admin/exceptions": (200, 403),
+    "GET /admin/exceptions/summary": (200, 403),
     "DELETE /admin/exceptions": (422, 422),
     "GET /admin/exceptions/content": (422, 422),
     "GET /admin/exceptions/download": (422, 422),

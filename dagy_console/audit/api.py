@@ -3,25 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from ninja import Field, Query, Schema
+from ninja import Query, Schema
 
 from dagy_console.audit import selectors
+from dagy_console.audit.search import ENTRIES
 from dagy_console.audit.serializers import entry_out
-from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter, Text
+from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter
 from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["audit"])
 
 
-class AuditParams(ListParams):
-    action: Text = Field("", description="`*` is a wildcard, here and in the other fields.")
-    actor: Text = Field("", description="The actor's email.")
-    org_id: Text = ""
-    resource_type: Text = ""
-    resource_id: Text = ""
-    ip: Text = Field("", description="An address, or a network like 203.0.113.0/24.")
-    request_id: Text = ""
-    outcome: Text = ""
+class AuditParams(ListParams, listing=ENTRIES):
+    pass
 
 
 class AuditPageOut(Schema):

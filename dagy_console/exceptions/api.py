@@ -6,7 +6,7 @@ from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 from pydantic import AfterValidator
 
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
@@ -15,18 +15,17 @@ from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
 from dagy_console.exceptions.services.download import start_download
 from dagy_console.exceptions.stored import stored_response
-from dagy_console.listing.api import ListParams, list_page
+from dagy_console.listing.api import ListParams, SearchParams, SummaryOut, list_page, summary_out
 
 router = StrictRouter(tags=["exceptions"])
 
 
-class TraceParams(ListParams):
-    org_id: Text = ""
-    exception_type: Text = ""
-    http_method: Text = ""
-    http_path: Text = Field("", description="`*` is a wildcard, here and in the other fields.")
-    request_id: Text = ""
-    group: Text = Field("", description="A fingerprint.")
+class TraceParams(ListParams, listing=TRACES):
+    pass
+
+
+class TraceSearchParams(SearchParams, listing=TRACES):
+    pass
 
 
 class KeyParams(QueryParams):
@@ -86,6 +85,12 @@ class DeletedOut(Schema):
 def list_traces(request: ApiRequest, params: Query[TraceParams]) -> dict[str, Any]:
     """Traces of all organizations, newest first."""
     return list_page(TRACES, params, selectors.visible_to(request.actor), out=trace_out)
+
+
+@router.get("/admin/exceptions/summary", response={200: SummaryOut, **PROBLEMS})
+def summary(request: ApiRequest, params: Query[TraceSearchParams]) -> dict[str, Any]:
+    """How many traces match, their most frequent values, and how they lie in time."""
+    return summary_out(TRACES, params, selectors.visible_to(request.actor))
 
 
 # Not checked against any schema: what lies in storage may be anything.

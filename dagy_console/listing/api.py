@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from ninja import Field
+from ninja import Field, Schema
 
 from dagy_console.core.api import QueryParams, Text
 from dagy_console.core.errors import Invalid
+from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import MAX_LENGTH, BadQuery, Listing, Query
 from dagy_console.listing.pages import DEFAULT_LIMIT, MAX_LIMIT
+from dagy_console.listing.summary import summarize
 
 
 class PageParams(QueryParams):
@@ -19,7 +21,14 @@ class PageParams(QueryParams):
 
 
 class SearchParams(QueryParams):
-    """An endpoint adds the parameters that its list's keys declare."""
+    """`class TraceParams(SearchParams, listing=TRACES)` has the parameters that the list's keys declare, too."""
+
+    def __init_subclass__(cls, *, listing: Listing | None = None, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        declared = [key for key in listing.keys if key.parameter] if listing else []
+        cls.__annotations__ = cls.__dict__.get("__annotations__", {}) | {key.parameter: Text for key in declared}
+        for key in declared:
+            setattr(cls, key.parameter, Field("", description=f"{key.heading}; `*` is a wildcard."))
 
     q: Text = Field("", max_length=MAX_LENGTH, description='The search language: `key:value -key:other* "free text"`.')
     since: Text = Field("", alias="from", description="Absolute (RFC 3339) or relative (-15m, -24h, -7d); inclusive.")
@@ -27,7 +36,7 @@ class SearchParams(QueryParams):
 
 
 class ListParams(SearchParams, PageParams):
-    pass
+    """A search, page by page."""
 
 
 def query_of(listing: Listing, params: SearchParams) -> Query:
@@ -44,6 +53,42 @@ def query_of(listing: Listing, params: SearchParams) -> Query:
         except BadQuery as error:
             raise Invalid.field(name, error.message) from None
     return listing.narrowed(params.q, {listing.parameters[name]: value for name, value in fields.items()})
+
+
+class FacetOut(Schema):
+    value: str
+    count: int
+
+
+class BucketOut(Schema):
+    start: str
+    end: str
+    count: int
+
+
+class SummaryOut(Schema):
+    """`total` is null, and `total_is_exact` false, where counting took too long."""
+
+    total: int | None
+    total_is_exact: bool
+    facets: dict[str, list[FacetOut]]
+    histogram: list[BucketOut]
+
+
+def summary_out(listing: Listing, params: SearchParams, rows: QuerySet[Any]) -> dict[str, Any]:
+    """The counts, facets and histogram of what the parameters ask for among `rows`."""
+    summary = summarize(rows, query_of(listing, params))
+    return {
+        "total": summary.total,
+        "total_is_exact": summary.total is not None,
+        "facets": {
+            facet.key: [{"value": value, "count": count} for value, count in facet.values] for facet in summary.facets
+        },
+        "histogram": [
+            {"start": to_rfc3339(bucket.start), "end": to_rfc3339(bucket.end), "count": bucket.count}
+            for bucket in summary.buckets
+        ],
+    }
 
 
 def list_page(

@@ -7,9 +7,11 @@ import pytest
 
 from dagy_console.api import api
 from dagy_console.audit.actions import Action
+from dagy_console.audit.search import ENTRIES
 from dagy_console.core import health
 from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
 from dagy_console.exceptions.search import TRACES
+from dagy_console.listing.language import Listing
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -48,9 +50,11 @@ def test_every_endpoint_is_listed() -> None:
     assert methods_and_paths - not_in_the_schema == {path.replace("{entry_id}", "{id}") for path in real - aliases}
 
 
-def test_every_key_of_the_search_language_is_listed() -> None:
-    told = {key for row in _rows(DOCS / "api.md") for key in re.findall(r"`(\w+):[^`]*`", row[0])}
-    assert told == set(TRACES.names)
+@pytest.mark.parametrize(("heading", "listing"), [("Traces", TRACES), ("Audit entries", ENTRIES)])
+def test_every_key_of_the_search_language_is_listed(heading: str, listing: Listing) -> None:
+    table = (DOCS / "api.md").read_text().split(f"\n{heading}:\n\n")[1].split("\n\n")[0]
+    told = {key for line in table.splitlines() for key in re.findall(r"`(\w+):[^`]*`", line.split(" | ")[0])}
+    assert told == set(listing.names)
 
 
 def test_every_health_component_is_listed() -> None:

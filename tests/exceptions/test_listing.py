@@ -159,3 +159,30 @@ def test_members_of_customers_see_no_traces(api, browse, bob, vera, charlie, thr
     for user in (bob, vera, charlie):
         assert api(user).get("/admin/exceptions").status_code == 403
         assert browse(user).get("/console/exceptions/").status_code == 403
+
+
+def test_a_summary_adds_up_what_the_list_shows(api, alice, three):
+    answer = api(alice).get("/admin/exceptions/summary", {"q": "org:org_blue", "from": "-1d"}).json()
+    assert (answer["total"], answer["total_is_exact"]) == (2, True)
+    assert answer["facets"]["type"] == [{"value": "ValueError", "count": 2}]
+    assert answer["facets"]["org"] == [{"value": "org_blue", "count": 2}]
+    assert sum(bucket["count"] for bucket in answer["histogram"]) == 2
+    starts = [bucket["start"] for bucket in answer["histogram"]]
+    assert starts == sorted(starts) and starts[1:] == [bucket["end"] for bucket in answer["histogram"]][:-1]
+
+
+def test_a_summary_of_nothing_is_empty_and_exact(api, alice, three):
+    answer = api(alice).get("/admin/exceptions/summary", {"org_id": "org_nowhere"}).json()
+    assert answer == {"total": 0, "total_is_exact": True, "facets": {}, "histogram": []}
+
+
+@pytest.mark.parametrize("path", ["/admin/exceptions", "/admin/exceptions/summary"])
+def test_a_key_without_a_value_is_refused_with_its_place(api, alice, path):
+    answer = api(alice).get(path, {"q": "org:org_blue type:"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {
+            "field": "q",
+            "message": "type: needs a value: write it right behind the colon, without a space. (at character 14)",
+        }
+    ]
