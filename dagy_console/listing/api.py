@@ -1,5 +1,6 @@
 """What every list of the JSON API takes and answers: `q`, single fields, `from`, `to`, `limit`, `cursor`."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ class SearchParams(QueryParams):
     def __init_subclass__(cls, *, listing: Listing | None = None, **options: Any) -> None:
         super().__init_subclass__(**options)
         declared = [key for key in listing.keys if key.parameter] if listing else []
-        cls.__annotations__ = cls.__dict__.get("__annotations__", {}) | {key.parameter: Text for key in declared}
+        cls.__annotations__ = inspect.get_annotations(cls) | {key.parameter: Text for key in declared}
         for key in declared:
             setattr(cls, key.parameter, Field("", description=f"{key.heading}; `*` is a wildcard."))
 

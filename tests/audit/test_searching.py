@@ -1,11 +1,18 @@
 """The audit log in the search room: its language, its facets, and what members may find out by searching."""
 
+from dataclasses import replace
+
 import pytest
 
 from dagy_console.audit import selectors
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record
+from dagy_console.audit.search import ENTRIES
 from dagy_console.core.actors import SYSTEM
+from dagy_console.listing.api import ListParams, list_page
+from dagy_console.listing.finding import find
+from dagy_console.listing.language import Key
+from dagy_console.listing.presenting import fields
 from dagy_console.listing.summary import summarize
 
 
@@ -87,3 +94,20 @@ class TestMembersSeeWhatStaffDidAndNotWhoOfThem:
     def test_not_by_the_address(self, found, bob, record_of_three):
         assert "one" not in found("ip:203.0.113.7", bob)
         assert "one" in found('actor:"Dagy staff"', bob)
+
+
+def test_a_searchable_key_is_one_line(as_actor, alice):
+    more = replace(ENTRIES, keys=(*ENTRIES.keys, Key("session", "session_id", "Session", parameter="session_id")))
+
+    class Params(ListParams, listing=more):
+        pass
+
+    actor = replace(as_actor(alice), credential="session:abc")
+    note(actor, resource_name="by session")
+    note(as_actor(alice), resource_name="by another")
+    rows = selectors.visible_to(actor)
+    names = [entry.resource_name for entry in find(rows, more.parse("session:session:abc")).rows]
+    assert names == ["by session"]
+    page = list_page(more, Params(session_id="session:a*"), rows, out=lambda entry: {"name": entry.resource_name})
+    assert page["items"] == [{"name": "by session"}]
+    assert "session" in [field["name"] for field in fields(more.query())["fields"]]
