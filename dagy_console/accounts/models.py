@@ -112,3 +112,25 @@ class AccessToken(models.Model):
 
     def snapshot(self) -> dict[str, Any]:
         return {"id": self.pk, "user": self.user.email, "expires_at": self.expires_at}
+
+
+class DenialCount(models.Model):
+    """How often an actor was refused a permission in a minute, until one audit entry says so."""
+
+    minute = models.DateTimeField()
+    actor_key = models.TextField()
+    permission = models.TextField()
+    org_id = models.TextField()
+    count = models.PositiveIntegerField()
+    actor = models.JSONField()
+    request = models.TextField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["minute", "actor_key", "permission", "org_id"], name="one_count_a_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.permission} refused to {self.actor_key}"

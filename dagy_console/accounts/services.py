@@ -11,7 +11,7 @@ from django.utils import timezone
 from dagy_console.accounts.models import AccessToken, Membership, Organization, User
 from dagy_console.accounts.tokens import digest, new_token
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record
+from dagy_console.audit.recorder import record, record_for_each_organization
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Role
@@ -23,7 +23,7 @@ def create_access_token(*, actor: Actor, user: User) -> tuple[str, datetime]:
     token = new_token()
     expires_at = timezone.now() + timedelta(seconds=settings.ACCESS_TOKEN_TTL_SECONDS)
     row = AccessToken.objects.create(digest=digest(token), user=user, expires_at=expires_at)
-    record(
+    record_for_each_organization(
         Action.TOKEN_CREATED,
         actor=actor,
         resource_type="access_token",
@@ -40,7 +40,7 @@ def revoke_access_token(*, actor: Actor, token_id: int) -> None:
     row = AccessToken.objects.select_related("user").get(pk=token_id)
     if not AccessToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=timezone.now()):
         return
-    record(
+    record_for_each_organization(
         Action.TOKEN_REVOKED,
         actor=actor,
         resource_type="access_token",
