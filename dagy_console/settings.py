@@ -130,6 +130,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "resume-deletions": {"task": "exceptions.resume_deletions", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
+    "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
     "remove-expired-sign-ins": {
@@ -168,6 +169,8 @@ ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
+# By caller, and by caller and account; nobody's failures count for a caller elsewhere.
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key"}
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"

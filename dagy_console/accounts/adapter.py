@@ -1,20 +1,61 @@
 """How django-allauth behaves here: nobody signs up by themselves, nobody but members of staff or customers enter."""
 
+import math
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
-from django.http import HttpRequest
+from allauth.core.internal import ratelimit
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from dagy_console.accounts.context import client_ip
+
+_LIMIT = {"app": "allauth.account", "action": "login_failed"}
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "too_many_login_attempts": "Too many failed sign-ins from your network address. Wait a minute and try again."
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
     def get_client_ip(self, request: HttpRequest) -> str:
         """Rate limits count by the same address that the audit log keeps."""
-        from dagy_console.accounts.context import client_ip
-
         return client_ip(request) or "unknown"
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        """None also for a deactivated user with the right password: else the answer would prove a stolen one right."""
+        user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        if user is None or user.is_active:
+            return user
+        ratelimit.consume(request, key=self._get_login_attempts_cache_key(request, **credentials), **_LIMIT)
+        return None
+
+    def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
+        return HttpResponseRedirect(reverse("account_login"))
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Account and caller: who guesses from elsewhere locks nobody out, and the Host header opens no new count."""
+        return f"{credentials.get('email', '').strip().lower()} {ratelimit.get_ip(request)}"
+
+    def seconds_to_wait(self, request: HttpRequest, **credentials: Any) -> int:
+        """Until the limit on failed sign-ins lets the next attempt through."""
+        key = self._get_login_attempts_cache_key(request, **credentials)
+        wait: int = max(self._wait(request, rate, key) for rate in ratelimit.get_rates(**_LIMIT))
+        return wait
+
+    def _wait(self, request: HttpRequest, rate: ratelimit.Rate, key: str) -> int:
+        # Newest first: there is room again once the attempt at the edge of the allowed amount has left the window.
+        attempts = cache.get(ratelimit.get_cache_key(request, rate=rate, key=key, **_LIMIT), [])
+        if len(attempts) < rate.amount:
+            return 1
+        wait: float = attempts[rate.amount - 1] + rate.duration - time.time()
+        return max(1, math.ceil(wait))
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No "Successfully signed in" toasts: the page itself shows it."""

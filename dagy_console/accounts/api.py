@@ -50,11 +50,13 @@ class TooManyAttempts(ConsoleError):
 @router.post("/auth/login", auth=None, response={200: LoginOut, **BODY_PROBLEMS, **problems(429)})
 def login(request: HttpRequest, body: LoginIn) -> LoginOut:
     """Trade email and password for an access token. Unknown email and wrong password answer the same."""
+    adapter = get_adapter(request)
     try:
-        user = get_adapter(request).authenticate(request, email=body.email, password=body.password)
+        user = adapter.authenticate(request, email=body.email, password=body.password)
     except ValidationError:
-        raise TooManyAttempts("Too many failed sign-ins. Wait five minutes and try again.", retry_after=300) from None
-    if not isinstance(user, User) or not user.is_active:
+        wait = adapter.seconds_to_wait(request, email=body.email)
+        raise TooManyAttempts(f"Too many failed sign-ins. Try again in {wait} s.", retry_after=wait) from None
+    if not isinstance(user, User):
         raise NotAuthenticated("The email or the password is wrong.")
     actor = actor_for(user, origin_of(request))
     token, expires_at = services.create_access_token(actor=actor, user=user)

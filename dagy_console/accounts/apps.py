@@ -6,4 +6,7 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from dagy_console.accounts import sign_in_audit  # noqa: F401 - listens to allauth's sign-in signals
+        from dagy_console.accounts import denials, sign_in_audit  # noqa: F401 - listens to allauth's sign-in signals
+        from dagy_console.core import problems
+
+        problems.denial_watchers.append(denials.record_denial)

@@ -1,47 +1,83 @@
 """Organizations, people, their roles, and the access tokens they act with."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models.functions import Lower
 
 from dagy_console.core.permissions import Role
 
-ORG_ID = RegexValidator(r"^[A-Za-z0-9_-]{1,64}$", "1 to 64 letters, digits, _ or -")
+if TYPE_CHECKING:
+    EmailField = models.EmailField[str, str]
+else:
+    EmailField = models.EmailField
+
+ORG_ID = RegexValidator(
+    r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z", "1 to 64 letters, digits, _ or -, beginning with a letter or a digit"
+)
+# What addresses, searches and traces say for something else than one customer.
+RESERVED_ORG_IDS = frozenset(
+    {"all", "any", "dagy", "me", "new", "nil", "none", "null", "platform", "staff", "system", "undefined", "unknown"}
+)
+
+
+def not_reserved(org_id: str) -> None:
+    if org_id.lower() in RESERVED_ORG_IDS:
+        raise ValidationError("this id is reserved: choose another")
 
 
 class Organization(models.Model):
     """A tenant: one of the platform's customers. Its id is what traces, runs and audit entries carry."""
 
-    id = models.CharField(primary_key=True, max_length=64, validators=[ORG_ID])
+    id = models.CharField(primary_key=True, max_length=64, validators=[ORG_ID, not_reserved])
     name = models.CharField(max_length=200)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("id"),
+                name="organization_id_is_unique_whatever_its_case",
+                violation_error_message="another organization has this id, whatever the case of its letters",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.id
 
 
-class UserManager(BaseUserManager["User"]):
-    def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username)
+class LowerCaseEmailField(EmailField):
+    """An address in lower case, however it was typed: what is kept and what is looked for are made so here alone."""
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
+        email = self.get_prep_value(getattr(model_instance, self.attname))
+        setattr(model_instance, self.attname, email)
+        return email
+
+    def get_prep_value(self, value: str | None) -> str | None:
+        value = super().get_prep_value(value)
+        return value.lower() if isinstance(value, str) else value
 
 
 class User(AbstractBaseUser):
     """A person. `super_admin` is the platform's own staff; every other power comes from memberships."""
 
-    email = models.EmailField(unique=True)
+    email = LowerCaseEmailField(unique=True)
     name = models.CharField(max_length=200, blank=True)
     super_admin = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
-    objects = UserManager()
+    objects = BaseUserManager["User"]()
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("email"), name="user_email_is_unique_whatever_its_case")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case")
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -76,3 +112,25 @@ class AccessToken(models.Model):
 
     def snapshot(self) -> dict[str, Any]:
         return {"id": self.pk, "user": self.user.email, "expires_at": self.expires_at}
+
+
+class DenialCount(models.Model):
+    """How often an actor was refused a permission in a minute, until one audit entry says so."""
+
+    minute = models.DateTimeField()
+    actor_key = models.TextField()
+    permission = models.TextField()
+    org_id = models.TextField()
+    count = models.PositiveIntegerField()
+    actor = models.JSONField()
+    request = models.TextField()
+    first_at = models.DateTimeField()
+    last_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["minute", "actor_key", "permission", "org_id"], name="one_count_a_minute")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.permission} refused to {self.actor_key}"

@@ -4,14 +4,16 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.accounts.models import AccessToken, Membership, Organization, User
 from dagy_console.accounts.tokens import digest, new_token
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record
+from dagy_console.audit.recorder import record, record_for_each_organization
 from dagy_console.core.actors import Actor
+from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Role
 
 
@@ -21,7 +23,7 @@ def create_access_token(*, actor: Actor, user: User) -> tuple[str, datetime]:
     token = new_token()
     expires_at = timezone.now() + timedelta(seconds=settings.ACCESS_TOKEN_TTL_SECONDS)
     row = AccessToken.objects.create(digest=digest(token), user=user, expires_at=expires_at)
-    record(
+    record_for_each_organization(
         Action.TOKEN_CREATED,
         actor=actor,
         resource_type="access_token",
@@ -38,7 +40,7 @@ def revoke_access_token(*, actor: Actor, token_id: int) -> None:
     row = AccessToken.objects.select_related("user").get(pk=token_id)
     if not AccessToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=timezone.now()):
         return
-    record(
+    record_for_each_organization(
         Action.TOKEN_REVOKED,
         actor=actor,
         resource_type="access_token",
@@ -67,8 +69,8 @@ def create_user(*, actor: Actor, email: str, name: str, password: str, super_adm
         actor=actor,
         resource_type="user",
         resource_id=str(user.pk),
-        resource_name=email,
-        after={"email": email, "name": name, "super_admin": super_admin},
+        resource_name=user.email,
+        after={"email": user.email, "name": name, "super_admin": super_admin},
     )
     return user
 
@@ -91,8 +93,13 @@ def set_password(*, actor: Actor, user: User, password: str) -> None:
 
 @transaction.atomic
 def create_organization(*, actor: Actor, org_id: str, name: str) -> Organization:
+    """Raises Invalid: an id that is malformed, reserved or taken, or no name."""
     organization = Organization(id=org_id, name=name)
-    organization.full_clean()
+    try:
+        organization.full_clean()
+    except ValidationError as error:
+        wrong = [FieldError(field, text) for field, texts in error.message_dict.items() for text in texts]
+        raise Invalid("; ".join(error.messages), errors=wrong) from None
     organization.save(force_insert=True)
     record(
         Action.ORGANIZATION_CREATED,

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from dagy_console.accounts.context import actor_for, origin_of, session_label
 from dagy_console.accounts.models import User
 from dagy_console.audit.actions import Action, Outcome
-from dagy_console.audit.recorder import record
+from dagy_console.audit.recorder import record, record_for_each_organization
 from dagy_console.core.actors import Actor, ActorKind
 
 
@@ -30,12 +30,13 @@ def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | No
     if request is None:
         return
     email = str(credentials.get("email") or "").replace("\x00", "")[:254]
-    stranger = Actor(kind=ActorKind.USER, email=email, origin=origin_of(request))
     with transaction.atomic():
         record(
             Action.SIGN_IN_FAILED,
-            actor=stranger,
-            resource_type="session",
+            # Whoever it was, it need not be who the address belongs to.
+            actor=Actor(kind=ActorKind.ANONYMOUS, origin=origin_of(request)),
+            resource_type="user",
+            resource_id=email.strip().lower(),
             resource_name=email,
             outcome=Outcome.DENIED,
         )
@@ -44,4 +45,4 @@ def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | No
 def _record(action: Action, request: HttpRequest, user: User) -> None:
     with transaction.atomic():
         actor = actor_for(user, origin_of(request), credential=session_label(request))
-        record(action, actor=actor, resource_type="session", resource_id=actor.credential)
+        record_for_each_organization(action, actor=actor, resource_type="session", resource_id=actor.credential)

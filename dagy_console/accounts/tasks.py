@@ -2,9 +2,15 @@
 
 from celery import shared_task
 
+from dagy_console.accounts.denials import record_counted_denials
 from dagy_console.accounts.services import remove_expired
 
 
 @shared_task(name="accounts.remove_expired")
 def remove_expired_sign_ins() -> None:
     remove_expired()
+
+
+@shared_task(name="accounts.record_denials")
+def record_denials() -> None:
+    record_counted_denials()

@@ -6,12 +6,11 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
-        from dagy_console.audit import models, services
-        from dagy_console.core import partitions, problems
+        from dagy_console.audit import models
+        from dagy_console.core import partitions
 
         # TRUNCATE of a partition passes its parent's triggers by.
         partitions.PARTITIONED[models.AuditEntry._meta.db_table] = (
             'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON "{partition}" '
             "FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_is_append_only();"
         )
-        problems.denial_watchers.append(services.record_denial)

@@ -41,6 +41,7 @@ def record(
     if not connection.in_atomic_block:
         raise NotInTransaction(f"{action}: open a transaction around the change and its audit entry")
     at = timezone.now()
+    org_id = actor.org_id if org_id is None else org_id
     ensure_partitions(AuditEntry._meta.db_table, at)
     before, after = masked(before), masked(after)
     return AuditEntry.objects.create(
@@ -51,10 +52,10 @@ def record(
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_email=actor.email,
-        actor_role=actor.role,
+        actor_role=actor.role_in(org_id),
         impersonator_id=actor.impersonator.id if actor.impersonator else "",
         impersonator_email=actor.impersonator.email if actor.impersonator else "",
-        org_id=actor.org_id if org_id is None else org_id,
+        org_id=org_id,
         resource_type=resource_type,
         resource_id=resource_id,
         resource_name=resource_name,
@@ -67,6 +68,15 @@ def record(
         session_id=actor.credential,
         reason=reason,
     )
+
+
+def record_for_each_organization(action: Action, *, actor: Actor, **fields: Any) -> None:
+    """What somebody did as a person, not in one organization: an entry in each that they belong to, else one in none.
+
+    The readers of each organization's log see it, and nothing of the others. `fields` are those of `record()`.
+    """
+    for org_id in actor.org_ids or [""]:
+        record(action, actor=actor, org_id=org_id, **fields)
 
 
 def _changes(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> dict[str, list[Any]] | None:

@@ -61,17 +61,23 @@ class Actor:
     scopes: frozenset[Permission] | None = None
     impersonator: Impersonator | None = None
 
-    @property
-    def role(self) -> str:
-        """The role as the audit log names it."""
+    def role_in(self, org_id: str) -> str:
+        """The role as an audit entry of that organization names it."""
         if self.kind is ActorKind.SYSTEM:
             return "system"
-        return "super_admin" if self.super_admin else ",".join(sorted(set(self.roles.values())))
+        if self.super_admin:
+            return "super_admin"
+        return self.roles.get(org_id) or ",".join(sorted(set(self.roles.values())))
+
+    @property
+    def org_ids(self) -> list[str]:
+        """The organizations that this actor acts for: those of a member; staff act for none."""
+        return [] if self.super_admin else sorted(self.roles)
 
     @property
     def org_id(self) -> str:
         """The organization that this actor acts for, where it is just one."""
-        return next(iter(self.roles)) if len(self.roles) == 1 and not self.super_admin else ""
+        return self.org_ids[0] if len(self.org_ids) == 1 else ""
 
     @property
     def is_platform(self) -> bool:

@@ -42,7 +42,7 @@ def make_people(passwords: Mapping[str, str]) -> dict[str, str]:
 
 def _make_person(person: Person, given: str) -> str:
     """The random password of a new person that signs in, else ""."""
-    user = User.objects.filter(email__iexact=person.email).first()
+    user = User.objects.filter(email=person.email).first()
     if user is not None:
         _renew_password(user, given)
         return ""

@@ -32,3 +32,12 @@ def test_organizations_and_their_members_move_with_their_rows(migrate: Migrate) 
     assert (member.organization.name, member.user.email, member.role) == ("Blue", "bob@blue.example", "owner")
     member.organization.delete()
     assert not new.get_model("accounts", "Membership").objects.exists()
+
+
+def test_addresses_that_were_kept_as_typed_open_the_console_again(migrate: Migrate) -> None:
+    users = migrate(("accounts", "0002_organization")).get_model("accounts", "User").objects
+    users.create(email="Alice@Example.com")
+    users.create(email="bob@example.com")
+    users = migrate(("accounts", "0003_one_case")).get_model("accounts", "User").objects
+    assert sorted(users.values_list("email", flat=True)) == ["alice@example.com", "bob@example.com"]
+    assert users.get(email="ALICE@example.com").email == "alice@example.com"

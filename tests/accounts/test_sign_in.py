@@ -1,6 +1,8 @@
 """Who gets in, by browser and by token, and what each of them may do."""
 
 import json
+import re
+import time
 from datetime import timedelta
 
 import pytest
@@ -16,6 +18,11 @@ from tests.conftest import PASSWORD
 def login(client, email, password, **headers):
     body = json.dumps({"email": email, "password": password})
     return client.post("/auth/login", body, content_type="application/json", **headers)
+
+
+def without_token(page):
+    """The page without its CSRF token, which is masked anew each time."""
+    return re.sub(rb"[A-Za-z0-9]{64}", b"", page)
 
 
 class TestTheBrowser:
@@ -39,7 +46,7 @@ class TestTheBrowser:
         assert response.status_code == 200
         assert "not correct" in response.content.decode()
         entry = AuditEntry.objects.get(action="session.denied")
-        assert (entry.outcome, entry.resource_name) == ("denied", email)
+        assert (entry.outcome, entry.resource_type, entry.resource_id) == ("denied", "user", email)
 
     def test_a_stranger_is_sent_to_sign_in_and_back(self, client, alice):
         response = client.get("/console/exceptions/?q=type%3AKeyError")
@@ -76,6 +83,16 @@ class TestTheBrowser:
         for _ in range(6):
             last = self.sign_in(client, "alice@dagy.example", "wrong password")
         assert "Too many failed" in last.content.decode()
+
+    def test_a_deactivated_users_right_password_says_the_same_as_a_wrong_one(self, client, alice):
+        wrong = self.sign_in(client, "alice@dagy.example", "wrong password").content
+        alice.is_active = False
+        alice.save()
+        right = self.sign_in(client, "alice@dagy.example", PASSWORD)
+        assert right.status_code == 200
+        assert without_token(right.content) == without_token(wrong)
+        assert AuditEntry.objects.filter(action="session.denied").count() == 2
+        assert not Session.objects.exists()
 
 
 class TestTheToken:
@@ -120,8 +137,42 @@ class TestTheToken:
         assert response["Content-Type"] == "application/problem+json"
 
     def test_many_wrong_passwords_are_slowed_down(self, client, alice):
-        answers = [login(client, "alice@dagy.example", "wrong").status_code for _ in range(7)]
-        assert answers[0] == 401 and answers[-1] == 429
+        answers = [login(client, "alice@dagy.example", "wrong") for _ in range(7)]
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429] * 2
+        # 5 a minute: the first of them leaves the window a minute after it was made.
+        assert 50 <= int(answers[-1]["Retry-After"]) <= 60
+        assert answers[-1]["Retry-After"] in answers[-1].json()["detail"]
+
+    def test_the_wait_that_is_told_is_the_wait_that_it_takes(self, client, alice, settings):
+        settings.ACCOUNT_RATE_LIMITS = {"login_failed": "2/2s/key"}
+        for _ in range(3):
+            last = login(client, "alice@dagy.example", "wrong")
+        time.sleep(int(last["Retry-After"]))
+        assert login(client, "alice@dagy.example", PASSWORD).status_code == 200
+
+    def test_neither_the_host_header_nor_the_case_of_the_address_opens_a_new_count(self, client, alice):
+        emails = ["alice@dagy.example", "Alice@dagy.example", "ALICE@DAGY.EXAMPLE"]
+        answers = [
+            login(client, emails[port % 3], "wrong", headers={"Host": f"127.0.0.1:{port + 1}"}).status_code
+            for port in range(9)
+        ]
+        assert answers == [401] * 5 + [429] * 4
+
+    def test_who_guesses_elsewhere_does_not_lock_the_owner_out(self, client, alice, settings):
+        settings.TRUSTED_PROXIES = 1
+        for _ in range(6):
+            guess = login(client, "alice@dagy.example", "wrong", headers={"X-Forwarded-For": "6.6.6.6"})
+        assert guess.status_code == 429
+        own = login(client, "alice@dagy.example", PASSWORD, headers={"X-Forwarded-For": "8.8.8.8"})
+        assert own.status_code == 200
+
+    def test_a_deactivated_users_right_password_says_the_same_as_a_wrong_one_and_counts_as_one(self, client, alice):
+        alice.is_active = False
+        alice.save()
+        answers = [login(client, "alice@dagy.example", PASSWORD) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [401] * 5 + [429]
+        assert answers[0].json()["detail"] == "The email or the password is wrong."
+        assert AuditEntry.objects.filter(action="session.denied").count() == 5
 
 
 class TestTheBrowsersSessionAtTheApi:

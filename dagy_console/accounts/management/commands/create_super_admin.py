@@ -28,7 +28,7 @@ class Command(BaseCommand):
             validate_password(password, User(email=email, name=name))
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        if User.objects.filter(email__iexact=email).exists():
+        if User.objects.filter(email=email).exists():
             raise CommandError(f"There is a user {email} already.")
-        create_user(actor=SYSTEM, email=email, name=name, password=password, super_admin=True)
-        self.stdout.write(f"{email} can sign in.")
+        user = create_user(actor=SYSTEM, email=email, name=name, password=password, super_admin=True)
+        self.stdout.write(f"{user.email} can sign in.")
