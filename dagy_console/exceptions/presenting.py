@@ -1,9 +1,9 @@
 """The search page's parts: facets whose clicks edit the query, and the histogram's geometry."""
 
-from datetime import timedelta
 from typing import Any
 
-from dagy_console.core.times import to_rfc3339
+from dagy_console.core.times import to_minute, to_rfc3339
+from dagy_console.core.words import counted, duration, number
 from dagy_console.exceptions.search import TIMES, Term, TraceQuery
 from dagy_console.exceptions.serializers import search_url
 from dagy_console.exceptions.summary import FACETS, Bucket, FacetCount, Summary
@@ -85,7 +85,7 @@ def _histogram(query: TraceQuery, buckets: list[Bucket]) -> dict[str, Any] | Non
             "count": bucket.count,
             "start": bucket.start,
             "end": bucket.end,
-            "label": f"{bucket.count:,} traces from {bucket.start:%Y-%m-%d %H:%M} to {bucket.end:%Y-%m-%d %H:%M} UTC",
+            "label": f"{counted(bucket.count, 'trace')} from {to_minute(bucket.start)} to {to_minute(bucket.end)}",
             "url": _between(rest, bucket),
             # Three times the usual is what an eye should stop at.
             "hot": bucket.count > 3 * mean,
@@ -100,8 +100,8 @@ def _histogram(query: TraceQuery, buckets: list[Bucket]) -> dict[str, Any] | Non
         "start": buckets[0].start,
         "end": buckets[-1].end,
         "label": (
-            f"Traces per {_span(buckets[0].end - buckets[0].start)}, "
-            f"peak {peak.count:,} at {peak.start:%Y-%m-%d %H:%M} UTC"
+            f"Traces per {duration(buckets[0].end - buckets[0].start)}, "
+            f"peak {number(peak.count)} at {to_minute(peak.start)}"
         ),
     }
 
@@ -109,10 +109,3 @@ def _histogram(query: TraceQuery, buckets: list[Bucket]) -> dict[str, Any] | Non
 def _between(rest: TraceQuery, bucket: Bucket) -> str:
     start, end = Term("after", to_rfc3339(bucket.start)), Term("before", to_rfc3339(bucket.end))
     return search_url(rest.with_term(start).with_term(end))
-
-
-def _span(step: timedelta) -> str:
-    minutes = int(step.total_seconds() // 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 1440 else f"{minutes // 1440} d"

@@ -1,12 +1,12 @@
 """Traces and deletion jobs as JSON, and as the pages show them."""
 
-from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from dagy_console.core.times import to_rfc3339
+from dagy_console.core.words import duration
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import Term, TraceQuery
 
@@ -78,15 +78,6 @@ def job_row(job: DeletionJob) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in names},
         "query_text": job.query,
-        "eta_text": _left(job.eta),
+        "eta_text": f"{duration(job.eta)} left" if job.eta else "",
         "url": reverse("exceptions:deletion", args=[job.id]),
     }
-
-
-def _left(eta: timedelta | None) -> str:
-    if eta is None:
-        return ""
-    seconds = int(eta.total_seconds())
-    if seconds < 90:
-        return f"{seconds} s left"
-    return f"{round(seconds / 60)} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"
