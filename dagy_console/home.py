@@ -80,7 +80,7 @@ def _tiles(actor: Actor) -> list[dict[str, Any]]:
             "value": today[name],
             "previous": before[name],
             "url": url,
-            "tone": "danger" if today[name] > 2 * before[name] and today[name] > 10 else "",
+            "state": "rising" if today[name] > 2 * before[name] and today[name] > 10 else "",
         }
         for name, label in labels.items()
     ]

@@ -22,11 +22,10 @@ def _in_network(column: str, value: str) -> Q:
 ENTRIES = Listing(
     page="audit:list",
     noun="entry",
-    plural="entries",
     keys=(
         Key("action", "action", "Action", facet=True, parameter="action", values=tuple(Action), example="deletion.*"),
-        Key("actor", "actor_email", "Actor", facet=True, plural="actors", parameter="actor", example="ann@example.com"),
-        Key("org", "org_id", "Organization", facet=True, plural="organizations", parameter="org_id", example="org_123"),
+        Key("actor", "actor_email", "Actor", facet=True, counted=True, parameter="actor", example="ann@example.com"),
+        Key("org", "org_id", "Organization", facet=True, counted=True, parameter="org_id", example="org_123"),
         Key("resource", "resource_type", "Resource", facet=True, parameter="resource_type", example="trace"),
         Key("id", "resource_id", "Resource id", parameter="resource_id"),
         Key("ip", "ip", "Address", parameter="ip", example="203.0.113.0/24", condition=_in_network),

@@ -5,13 +5,37 @@ from datetime import UTC, datetime, timedelta
 
 from django.utils import timezone
 
+from dagy_console.core.words import duration
+
 _RELATIVE = re.compile(r"-(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 EXPECTED = "a time like 2026-01-15, 2026-01-15T10:30:00Z, or relative like -15m, -24h, -7d"
 
 
 def to_rfc3339(when: datetime) -> str:
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    """For machines: "2026-01-15T02:49:12.123456Z". Here and below, a time without a zone is UTC."""
+    return f"{_utc(when):%Y-%m-%dT%H:%M:%S.%fZ}"
+
+
+def exact(when: datetime) -> str:
+    """For people: "2026-01-15 02:49:12.123456 UTC"."""
+    return f"{_utc(when):%Y-%m-%d %H:%M:%S.%f UTC}"
+
+
+def to_second(when: datetime) -> str:
+    return f"{_utc(when):%Y-%m-%d %H:%M:%S UTC}"
+
+
+def to_minute(when: datetime) -> str:
+    return f"{_utc(when):%Y-%m-%d %H:%M UTC}"
+
+
+def relative(when: datetime) -> str:
+    """How long ago: "just now", "12 s", "3 h"; "in 5 min" when ahead."""
+    seconds = (timezone.now() - _utc(when)).total_seconds()
+    if abs(seconds) < 5:
+        return "just now"
+    return duration(seconds) if seconds > 0 else f"in {duration(-seconds)}"
 
 
 def parse_time(text: str, *, now: datetime | None = None) -> datetime:
@@ -20,7 +44,10 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
     try:
         if relative:
             return (now or timezone.now()) - timedelta(**{_UNITS[relative[2]]: int(relative[1])})
-        when = datetime.fromisoformat(text)
-        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+        return _utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write {EXPECTED}") from None
+
+
+def _utc(when: datetime) -> datetime:
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)

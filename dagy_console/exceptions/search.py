@@ -5,15 +5,14 @@ from dagy_console.listing.language import Key, Listing, Query
 TRACES = Listing(
     page="exceptions:list",
     noun="trace",
-    plural="traces",
     keys=(
         Key("type", "exception_type", "Type", facet=True, parameter="exception_type", example="ValueError"),
-        Key("org", "org_id", "Organization", facet=True, plural="organizations", parameter="org_id", example="org_123"),
+        Key("org", "org_id", "Organization", facet=True, counted=True, parameter="org_id", example="org_123"),
         Key("method", "http_method", "Method", facet=True, parameter="http_method", example="POST"),
         Key("path", "http_path", "Path", facet=True, parameter="http_path", example="/runs*"),
         Key("request", "request_id", "Request id", parameter="request_id"),
         Key("function", "function_name", "Function", facet=True, example="dagy-api-prod"),
-        Key("group", "fingerprint", "Group", facet=True, plural="groups", parameter="group"),
+        Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group"),
         Key("key", "key", "S3 key"),
     ),
     time="timestamp",

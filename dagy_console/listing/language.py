@@ -18,6 +18,7 @@ from django.urls import reverse
 
 from dagy_console.core.forms import is_storable
 from dagy_console.core.times import parse_time
+from dagy_console.core.words import plural
 from dagy_console.listing.pages import Keyset
 
 MAX_LENGTH = 4_000
@@ -62,16 +63,16 @@ class Key:
     """What a list can be searched by.
 
     `column` is a field (or annotation) of its rows. With `facet`, its values stand beside the list with their counts;
-    with `plural`, the list says how many of them there are. `parameter` is the API's name for it. `values` are all that
-    there can be, where they are known. `condition` makes the condition of one value, and raises ValueError with what to
-    write instead; without it, values are compared whole, and `*` is a wildcard.
+    with `counted`, the list says how many of them there are. `parameter` is the API's name for it. `values` are all
+    that there can be, where they are known. `condition` makes the condition of one value, and raises ValueError with
+    what to write instead; without it, values are compared whole, and `*` is a wildcard.
     """
 
     name: str
     column: str
     heading: str
     facet: bool = False
-    plural: str = ""
+    counted: bool = False
     parameter: str = ""
     example: str = ""
     values: tuple[str, ...] = ()
@@ -92,14 +93,13 @@ class Key:
 class Listing:
     """A list that is searched, faceted, charted and paged: what an app declares of it.
 
-    `page` is the name of its page's address, `noun` and `plural` what its rows are. Rows are ordered by `time`, newest
+    `page` is the name of its page's address, `noun` what a row is. Rows are ordered by `time`, newest
     first, and by `tie`, which is unique. `text` is the column that free text is looked for in; it has a trigram index.
     `together` names columns that have few combinations: they are counted in one go.
     """
 
     page: str
     noun: str
-    plural: str
     keys: tuple[Key, ...]
     time: str
     tie: str
@@ -113,9 +113,8 @@ class Listing:
         return Keyset(self.time, self.tie)
 
     @property
-    def forms(self) -> str:
-        """One and many, as `pluralize` takes them."""
-        return f"{self.noun},{self.plural}"
+    def plural(self) -> str:
+        return plural(self.noun)
 
     @property
     def names(self) -> tuple[str, ...]:

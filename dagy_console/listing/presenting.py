@@ -1,9 +1,9 @@
 """A search page's parts: terms that can be taken away, facets whose clicks edit the query, the chart's geometry."""
 
-from datetime import timedelta
 from typing import Any
 
-from dagy_console.core.times import to_rfc3339
+from dagy_console.core.times import to_minute, to_rfc3339
+from dagy_console.core.words import counted, duration, number
 from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
 from dagy_console.listing.summary import Bucket, FacetCount, Summary
 
@@ -65,9 +65,9 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
     return {
         "total": summary.total,
         "counts": [
-            {"count": (count := summary.distinct(key.name)), "words": key.plural if count != 1 else key.heading.lower()}
+            counted(summary.distinct(key.name), key.heading.lower())
             for key in query.listing.facets
-            if key.plural and summary.facets
+            if key.counted and summary.facets
         ],
         "facets": [_facet(query, facet, summary.total or 0) for facet in summary.facets if facet.values],
         "histogram": _histogram(query, summary.buckets),
@@ -102,7 +102,7 @@ def _value(query: Query, key: str, value: str, count: int, total: int) -> dict[s
 def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
     if not buckets:
         return None
-    plural = query.listing.plural
+    noun = query.listing.noun
     peak = max(buckets, key=lambda bucket: bucket.count)
     mean = sum(bucket.count for bucket in buckets) / len(buckets)
     step = WIDTH / len(buckets)
@@ -116,7 +116,7 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
             "count": bucket.count,
             "start": bucket.start,
             "end": bucket.end,
-            "label": f"{bucket.count:,} {plural} from {bucket.start:%Y-%m-%d %H:%M} to {bucket.end:%Y-%m-%d %H:%M} UTC",
+            "label": f"{counted(bucket.count, noun)} from {to_minute(bucket.start)} to {to_minute(bucket.end)}",
             "url": _between(rest, bucket),
             # Three times the usual is what an eye should stop at.
             "hot": bucket.count > 3 * mean,
@@ -131,8 +131,8 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
         "start": buckets[0].start,
         "end": buckets[-1].end,
         "label": (
-            f"{plural.capitalize()} per {_span(buckets[0].end - buckets[0].start)}, "
-            f"peak {peak.count:,} at {peak.start:%Y-%m-%d %H:%M} UTC"
+            f"{query.listing.plural.capitalize()} per {duration(buckets[0].end - buckets[0].start)}, "
+            f"peak {number(peak.count)} at {to_minute(peak.start)}"
         ),
     }
 
@@ -140,10 +140,3 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
 def _between(rest: Query, bucket: Bucket) -> str:
     start, end = Term("after", to_rfc3339(bucket.start)), Term("before", to_rfc3339(bucket.end))
     return rest.with_term(start).with_term(end).url
-
-
-def _span(step: timedelta) -> str:
-    minutes = int(step.total_seconds() // 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h" if minutes < 1440 else f"{minutes // 1440} d"

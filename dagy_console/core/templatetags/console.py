@@ -1,22 +1,19 @@
-"""How the console's pages write times, sizes, counts, long names and JSON trees."""
+"""What templates say by core.words and core.times, and how they draw JSON trees."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import wraps
 from typing import Protocol
 
 from django import template
-from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from dagy_console.core import times, words
+
 register = template.Library()
 
-_STEPS = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (60 * 86_400, 86_400, "d"))
-_MONTH = 30 * 86_400
-_YEAR = 365 * 86_400
-_SIZES = ("B", "KB", "MB", "GB", "TB")
 _PROBLEMS = {
     "not-json": "not JSON",
     "not-object": "not a JSON object",
@@ -27,7 +24,6 @@ _PROBLEMS = {
     "field-missing": "no {field}",
     "field-type": "{field} of a wrong type",
 }
-_NARROW_NO_BREAK_SPACE = "\u202f"
 
 
 class JsonNode(Protocol):
@@ -55,86 +51,36 @@ class JsonNode(Protocol):
     def cut(self) -> str: ...
 
 
-@register.filter
-def relative_time(value: datetime | None) -> str:
-    """Say how long ago `value` was: "just now", "12 s", "2 min", "3 h", "5 d", "4 mo", "2 y"; "in 5 min" when ahead."""
-    if value is None:
-        return ""
-    seconds = (timezone.now() - _aware(value)).total_seconds()
-    if abs(seconds) < 5:
-        return "just now"
-    text = _span(abs(seconds))
-    return text if seconds > 0 else f"in {text}"
+def _filter(name: str, say: Callable[..., str]) -> None:
+    """Offer `say` to templates, where a value that is not there is said as nothing."""
+
+    @wraps(say)
+    def shown(value: object, *said: object) -> str:
+        return "" if value is None or value == "" else say(value, *said)
+
+    register.filter(name, shown)
 
 
-@register.filter
-def exact_time(value: datetime | None) -> str:
-    """Write `value` in UTC with microseconds: "2026-01-15 02:49:12.123456 UTC"."""
-    if value is None:
-        return ""
-    return _aware(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-
-
-@register.filter
-def second_time(value: datetime | None) -> str:
-    """Write `value` in UTC to the second: "2026-01-15 02:49:12 UTC"."""
-    if value is None:
-        return ""
-    return _aware(value).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-@register.filter
-def iso_time(value: datetime | None) -> str:
-    """Write `value` as RFC 3339 in UTC with microseconds and `Z`, for machines and `<time datetime>`."""
-    if value is None:
-        return ""
-    return _aware(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@register.filter(name="bytes")
-def human_bytes(value: float | None) -> str:
-    """Write a size in bytes with decimal units: "812 B", "4.2 KB", "20 MB"."""
-    if value is None:
-        return ""
-    size, unit = float(value), 0
-    while size >= 999.5 and unit < len(_SIZES) - 1:
-        size, unit = size / 1000, unit + 1
-    figures = f"{size:.1f}".removesuffix(".0") if unit and size < 9.95 else f"{size:.0f}"
-    return f"{figures} {_SIZES[unit]}"
-
-
-@register.filter
-def thousands(value: float | None) -> str:
-    """Group the digits of a count: "12,431". Empty for None."""
-    return "" if value is None else f"{round(value):,}"
-
-
-@register.filter
-def percent(value: float | None) -> str:
-    """Write a share of 0 to 100 without false precision: "41 %", "<1 %". Empty for None."""
-    if value is None:
-        return ""
-    if 0 < value < 1:
-        return f"<1{_NARROW_NO_BREAK_SPACE}%"
-    return f"{int(value)}{_NARROW_NO_BREAK_SPACE}%"
-
-
-@register.filter
-def middle(value: object, length: int = 48) -> str:
-    """Shorten text to at most `length` characters by cutting its middle, so that both ends stay readable."""
-    text = "" if value is None else str(value)
-    if len(text) <= length:
-        return text
-    tail = (length - 1) // 2
-    return f"{text[: length - 1 - tail]}…{text[len(text) - tail :]}"
+_filter("relative_time", times.relative)
+_filter("exact_time", times.exact)
+_filter("second_time", times.to_second)
+_filter("minute_time", times.to_minute)
+_filter("iso_time", times.to_rfc3339)
+_filter("bytes", words.size)
+_filter("thousands", words.number)
+_filter("counted", words.counted)
+_filter("percent", words.share)
+_filter("tone", words.tone)
+_filter("state", words.state)
+_filter("middle", words.middle)
 
 
 @register.filter
 def problem_words(code: str) -> str:
     """Say in two or three words what the index noticed of a trace: "field-missing:org_id" is "no org_id"."""
     kind, _, field = code.partition(":")
-    words = _PROBLEMS.get(kind)
-    return words.format(field=field) if words else code.replace("-", " ").replace(":", " ")
+    known = _PROBLEMS.get(kind)
+    return known.format(field=field) if known else code.replace("-", " ").replace(":", " ")
 
 
 @register.filter
@@ -171,16 +117,3 @@ def _tree_parts(node: JsonNode, depth: int) -> Iterator[str]:
     for child in node.children:
         yield from _tree_parts(child, depth + 1)
     yield "</ul></details></li>"
-
-
-def _aware(value: datetime) -> datetime:
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-def _span(seconds: float) -> str:
-    for limit, size, unit in _STEPS:
-        if seconds < limit:
-            return f"{int(seconds // size)} {unit}"
-    if seconds < _YEAR:
-        return f"{int(seconds // _MONTH)} mo"
-    return f"{int(seconds // _YEAR)} y"

@@ -1,10 +1,10 @@
 """Deletion jobs as the pages and the API show them."""
 
-from datetime import timedelta
 from typing import Any
 
 from django.urls import reverse
 
+from dagy_console.core.words import duration
 from dagy_console.exceptions.models import DeletionJob
 
 
@@ -17,15 +17,6 @@ def job_row(job: DeletionJob) -> dict[str, Any]:
     return {
         **{name: getattr(job, name) for name in names},
         "query_text": job.query,
-        "eta_text": _left(job.eta),
+        "eta_text": f"{duration(job.eta)} left" if job.eta else "",
         "url": reverse("exceptions:deletion", args=[job.id]),
     }
-
-
-def _left(eta: timedelta | None) -> str:
-    if eta is None:
-        return ""
-    seconds = int(eta.total_seconds())
-    if seconds < 90:
-        return f"{seconds} s left"
-    return f"{round(seconds / 60)} min left" if seconds < 5400 else f"{seconds / 3600:.1f} h left"

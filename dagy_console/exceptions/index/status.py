@@ -6,6 +6,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from dagy_console.core.health import Status
+from dagy_console.core.words import duration
 from dagy_console.exceptions.models import IndexState
 
 # Reconciliation promises 15 s; what is later than twice that is worth a word.
@@ -32,7 +33,7 @@ def index_status() -> IndexStatus:
         return IndexStatus(True, False, None, (state.problem or None) if state else None, "index not filled yet")
     behind = max(0, int((timezone.now() - state.checked_at).total_seconds()))
     complete = state.complete_at is not None
-    text = f"index {'complete' if complete else 'filling'}, {_age(behind)} behind"
+    text = f"index {'complete' if complete else 'filling'}, {duration(behind)} behind"
     return IndexStatus(True, complete, behind, state.problem or None, text)
 
 
@@ -45,9 +46,3 @@ def check() -> tuple[Status, str]:
     if status.behind_seconds is None or status.behind_seconds > LATE_SECONDS:
         return Status.DEGRADED, f"{status.text}; the worker and beat keep it up to date"
     return Status.HEALTHY, status.text
-
-
-def _age(seconds: int) -> str:
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"

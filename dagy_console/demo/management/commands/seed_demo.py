@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from dagy_console.core.errors import ConsoleError
+from dagy_console.core.words import counted, number
 from dagy_console.demo.people import make_people
 from dagy_console.demo.storing import has_traces, store
 from dagy_console.demo.traces import demo_objects
@@ -34,7 +35,8 @@ class Command(BaseCommand):
             self.stdout.write("There are traces already: none were written.")
             return
         objects = demo_objects(count, now=timezone.now())
-        store(objects, report=lambda written: self.stdout.write(f"{written:,} of {len(objects):,} traces written"))
+        whole = counted(len(objects), "trace")
+        store(objects, report=lambda written: self.stdout.write(f"{number(written)} of {whole} written"))
 
 
 def _given_passwords() -> dict[str, str]:

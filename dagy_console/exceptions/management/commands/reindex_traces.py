@@ -10,6 +10,7 @@ from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import ConsoleError
+from dagy_console.core.words import counted, number
 from dagy_console.exceptions.index.reconciling import Findings, rebuild
 
 
@@ -35,7 +36,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error.detail} What was indexed stays; run the command again to go on.") from None
         _record(Action.REINDEX_FINISHED, {"listed": found.listed, "read": found.read, "removed": found.removed})
         self.stdout.write(
-            f"Done: {found.listed:,} objects, {found.read:,} read, {found.removed:,} rows of vanished objects removed."
+            f"Done: {counted(found.listed, 'object')}, {number(found.read)} read, "
+            f"{counted(found.removed, 'row')} of vanished objects removed."
         )
 
 
