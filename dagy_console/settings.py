@@ -56,6 +56,8 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "dagy_console.core.middleware.ResponseHeadersMiddleware",
+    # Above all that asks the database.
+    "dagy_console.core.ratelimit.RateLimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -227,6 +229,9 @@ WHITENOISE_SKIP_COMPRESS_EXTENSIONS = ("map", "png", "woff", "woff2", "gz", "br"
 # --- Limits ----------------------------------------------------------------------------------------------------------
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
+# The API's token buckets; 0 a minute: no limit.
+RATE_LIMIT_PER_MINUTE = env.whole("DAGY_RATE_LIMIT_PER_MINUTE", 120, least=0, most=1_000_000)
+RATE_LIMIT_BURST = env.whole("DAGY_RATE_LIMIT_BURST", 200, least=1, most=1_000_000)
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 LOG_LEVEL = env.choice("DAGY_LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")

@@ -11,7 +11,7 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
-from dagy_console.accounts.context import client_ip
+from dagy_console.core.addresses import client_ip
 
 _LIMIT = {"app": "allauth.account", "action": "login_failed"}
 

@@ -1,16 +1,15 @@
 """Who makes this request and from where."""
 
 import hashlib
-import ipaddress
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 
 from dagy_console.accounts.models import AccessToken, User
 from dagy_console.accounts.tokens import PREFIX, digest
 from dagy_console.core.actors import Actor, ActorKind, Origin
+from dagy_console.core.addresses import client_ip
 from dagy_console.core.permissions import Role
 
 
@@ -50,20 +49,6 @@ def origin_of(request: HttpRequest) -> Origin:
         user_agent=request.headers.get("User-Agent", "").replace("\x00", ""),
         request_id=getattr(request, "request_id", ""),
     )
-
-
-def client_ip(request: HttpRequest) -> str | None:
-    """The caller's address: the peer's, or what the outermost of DAGY_TRUSTED_PROXIES proxies saw.
-
-    Anything to the left of that in X-Forwarded-For is the caller's own claim, and no evidence.
-    """
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",") if hop.strip()]
-    chain = [*hops, request.META.get("REMOTE_ADDR", "")]
-    address = chain[max(0, len(chain) - 1 - settings.TRUSTED_PROXIES)]
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return None
 
 
 def session_label(request: HttpRequest) -> str:
