@@ -109,5 +109,5 @@ def as_console_error(exception: Exception) -> ConsoleError | None:
         )
     if isinstance(exception, OperationalError):
         log.error("database.unavailable", error=str(exception).strip())
-        return Unavailable("The database did not answer. Nothing was changed; try again in a few seconds.")
+        return Unavailable("The database did not answer. Look whether it was done, or try again in a few seconds.")
     return None
