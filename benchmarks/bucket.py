@@ -92,29 +92,29 @@ def bare_gets(keys: Sequence[str]) -> None:
 
 def delete_by_job() -> None:
     """A deletion as the worker does it, of all that is in the index; planned before the clock starts."""
-    from dagy_console.exceptions.deletions.services import run_deletion
+    from dagy_console.core import jobs
+    from dagy_console.exceptions.deletions.services import JOB
     from dagy_console.exceptions.models import DeletionJob, Trace
 
     job = DeletionJob.objects.latest("created_at")
-    run_deletion(job.id)
+    jobs.run(JOB, job.id)
     job.refresh_from_db()
     if job.state != "succeeded" or Trace.objects.exists():
         raise SystemExit(f"the deletion ended as {job.state}: {job.problem}")
 
 
 def plan_deletion() -> None:
-    from django.utils import timezone
-
     from dagy_console.core.actors import Actor, ActorKind
-    from dagy_console.exceptions.models import DeletionJob, Trace
+    from dagy_console.exceptions.deletions.services import start_deletion
+    from dagy_console.exceptions.models import Trace
+    from dagy_console.exceptions.search import parse
 
     actor = Actor(kind=ActorKind.USER, id="0", email="bench@dagy.example", super_admin=True)
-    told = {"kind": actor.kind, "id": "0", "email": actor.email, "super_admin": True, "origin": {}}
-    DeletionJob.objects.create(query="path:/*", cutoff=timezone.now(), matched=Trace.objects.count(), actor=told)
+    start_deletion(actor=actor, query=parse("path:/*"), expected_count=Trace.objects.count())
 
 
 def bare_deletes(keys: Sequence[str]) -> None:
-    from dagy_console.exceptions.deletions.services import BATCH, THREADS
+    from dagy_console.exceptions.deletions.running import BATCH, THREADS
 
     client, bucket = bare_client(), os.environ["DAGY_TRACES_BUCKET"]
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from celery.schedules import crontab
 from csp.constants import NONE, SELF
+from kombu import Queue
 
 from dagy_console.core import environment as env
 
@@ -118,6 +119,9 @@ DOWNLOAD_SECONDS = 900
 RECONCILE_SECONDS = env.whole("DAGY_RECONCILE_SECONDS", 5, least=1, most=3600)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
+# Long work waits in a queue of its own, so that a worker can be set aside for it (`--queues`); others serve both.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("jobs")]
+CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
@@ -130,7 +134,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": RECONCILE_SECONDS,
         "options": {"expires": RECONCILE_SECONDS},
     },
-    "resume-deletions": {"task": "exceptions.resume_deletions", "schedule": 5, "options": {"expires": 5}},
+    "resume-jobs": {"task": "core.resume_jobs", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},

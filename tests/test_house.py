@@ -15,6 +15,7 @@ from dagy_console import settings as settings_module
 from dagy_console.accounts import services as accounts
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
+from dagy_console.core.database import horizon
 from dagy_console.core.permissions import (
     PLATFORM_PERMISSIONS,
     ROLE_PERMISSIONS,
@@ -156,12 +157,10 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
             actor=actor, token_id=alice.access_tokens.get().pk
         ),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
-        deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace]),
-        deletion.start_deletion: lambda: deletion.start_deletion(
-            actor=actor, query=parse(""), cutoff=Trace.objects.get().indexed_at, expected_count=1
-        ),
+        deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace], expected_count=1),
+        deletion.start_deletion: lambda: deletion.start_deletion(actor=actor, query=parse(""), expected_count=1),
         deletion.start_confirmed: lambda: deletion.start_confirmed(
-            actor=actor, query=None, keys=[a_trace], cutoff=Trace.objects.get().indexed_at, expected_count=1
+            actor=actor, query=None, keys=[a_trace], horizon=horizon(), expected_count=1
         ),
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),

@@ -1,10 +1,11 @@
-"""What the console asks of PostgreSQL beside its rows: the time, and not to think for too long."""
+"""What the console asks of PostgreSQL beside its rows: the time, what is committed, and not to think for too long."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import OperationalError, connection, transaction
+from django.db import DataError, OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
 
 
@@ -18,6 +19,37 @@ def database_time() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
         return now
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """A moment as the database sees it: its clock, and (as text, a `pg_snapshot`) what was committed by then.
+
+    A clock alone cannot say what could be seen: a row may be stamped before the moment and committed after it.
+    """
+
+    at: datetime
+    snapshot: str
+
+
+def horizon() -> Horizon:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp(), pg_current_snapshot()::text")
+        return Horizon(*cursor.fetchone())
+
+
+def is_past(given: Horizon) -> bool:
+    """Whether this can be a horizon that the database gave out: nothing in it lies ahead of now."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT %s <= clock_timestamp() "
+                "AND pg_snapshot_xmax(%s::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())",
+                [given.at, given.snapshot],
+            )
+            return bool(cursor.fetchone()[0])
+    except DataError:
+        return False
 
 
 @contextmanager

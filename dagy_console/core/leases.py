@@ -15,6 +15,10 @@ from django.db.models.functions import Now
 SECONDS = 10
 
 
+class Lost(Exception):
+    """Another worker holds the row by now: stop without writing anything."""
+
+
 class Leased(models.Model):
     """A row that one worker holds at a time. The database's clock decides, so workers' clocks need not agree."""
 
@@ -28,6 +32,19 @@ class Leased(models.Model):
 def free() -> Q:
     """Rows that nobody holds."""
     return Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+
+
+def held(mine: models.QuerySet[Any]) -> Any:
+    """The row of a queryset that is narrowed by `lease_owner`. Raises Lost."""
+    row = mine.first()
+    if row is None:
+        raise Lost
+    return row
+
+
+def locked(mine: models.QuerySet[Any]) -> Any:
+    """The same, locked until the transaction ends (rows that refer to it may still be written). Raises Lost."""
+    return held(mine.select_for_update(no_key=True))
 
 
 def take(rows: models.QuerySet[Any], *, seconds: float) -> uuid.UUID | None:

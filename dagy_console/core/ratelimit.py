@@ -17,7 +17,8 @@ from redis.retry import Retry
 
 from dagy_console.core.addresses import client_network
 from dagy_console.core.errors import ConsoleError
-from dagy_console.core.problems import error_response, is_api
+from dagy_console.core.http import is_api
+from dagy_console.core.problems import error_response
 
 log = structlog.get_logger(__name__)
 _FREE = ("/health", "/docs", "/openapi.json", "/static/")

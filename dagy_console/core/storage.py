@@ -194,6 +194,10 @@ def list_page(prefix: str, *, start_after: str = "", limit: int = 1_000) -> tupl
     bucket = traces_bucket()
     with _named_errors("ListObjectsV2", bucket, prefix):
         page = client().list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after, MaxKeys=limit)
+        # S3 may answer with no object at all and say that there are more.
+        while page["IsTruncated"] and not page.get("Contents"):
+            token = page["NextContinuationToken"]
+            page = client().list_objects_v2(Bucket=bucket, Prefix=prefix, ContinuationToken=token, MaxKeys=limit)
     objects = [
         ListedObject(item["Key"], item["ETag"].strip('"'), item["Size"], item["LastModified"])
         for item in page.get("Contents", [])
@@ -287,7 +291,7 @@ def _named_errors(operation: str, bucket: str, key: str) -> Iterator[None]:
         raise _from_answer(error, operation, bucket, key) from error
     except BotoCoreError as error:
         raise StorageUnavailable(
-            f"The S3 server did not answer ({type(error).__name__}). Nothing was changed there; try again in a moment."
+            f"The S3 server did not answer ({type(error).__name__}). Try again in a moment."
         ) from error
 
 

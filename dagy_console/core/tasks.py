@@ -1,9 +1,11 @@
 """Celery entries of what every app stands on."""
 
+import uuid
+
 from celery import shared_task
 from django.utils import timezone
 
-from dagy_console.core import health
+from dagy_console.core import health, jobs
 from dagy_console.core.partitions import PARTITIONED, ensure_partitions, first_of_month
 
 
@@ -19,3 +21,14 @@ def make_partitions() -> None:
     months = [first_of_month(timezone.now(), months=ahead) for ahead in range(4)]
     for table in sorted(PARTITIONED):
         ensure_partitions(table, *months)
+
+
+@shared_task(name="core.run_job")
+def run_job(kind: str, job_id: str) -> None:
+    jobs.run(kind, uuid.UUID(job_id))
+
+
+@shared_task(name="core.resume_jobs")
+def resume_jobs() -> None:
+    """Put jobs whose worker died, whose message was lost, or that wait for a server, back to work."""
+    jobs.resume()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagy.capture.keys import parse_key
-from dagy_console.exceptions.fingerprints import MAX_TEXT, Fingerprint, fingerprint
+from dagy_console.exceptions.fingerprints import MAX_TEXT, fingerprint
 from dagy_console.exceptions.json_body import Body, check_json, decode_body
 from dagy_console.exceptions.json_scan import Cursor, ScanError, read_string, read_string_tail, skip_space, skip_value
 from dagy_console.exceptions.tracebacks import parse
@@ -60,8 +60,7 @@ class IndexFields:
     message: str
     http_method: str
     http_path: str
-    traceback: str
-    fingerprint: Fingerprint
+    fingerprint: str
     problems: tuple[str, ...]
 
 
@@ -110,10 +109,7 @@ def extract_fields(
         message=storable(values["exception_message"], 2_000),
         http_method=_indexable(values["http_method"], 20),
         http_path=_indexable(values["http_path"], 1_000),
-        traceback=storable(values["traceback"], None),
-        fingerprint=_storable_fingerprint(
-            fingerprint(exception_type, values["exception_message"], values["traceback"])
-        ),
+        fingerprint=fingerprint(exception_type, values["exception_message"], values["traceback"]).value,
         problems=problems if plausible or claimed is None else (*problems, "time-implausible"),
     )
 
@@ -189,9 +185,9 @@ def parse_time(text: str) -> datetime | None:
         return None
 
 
-def storable(text: str, limit: int | None) -> str:
+def storable(text: str, limit: int) -> str:
     """Text that PostgreSQL takes: no NUL, no lone surrogates; cut to `limit` characters."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text if limit is None else text[:limit])
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
 
 
 def _indexable(text: str, limit: int) -> str:
@@ -222,10 +218,6 @@ def _prefer(metadata: str, body: str) -> str:
 def _type_from_traceback(text: str) -> str:
     chain = parse(text[-MAX_TEXT:]) if text else ()
     return chain[-1].type if chain else ""
-
-
-def _storable_fingerprint(found: Fingerprint) -> Fingerprint:
-    return Fingerprint(found.value, storable(found.canonical, 20_000))
 
 
 def _problems(

@@ -1,24 +1,6 @@
-"""Celery entries. Arguments are ids; the work is in services."""
-
-import uuid
+"""Celery entries. The work is in services; deletions are jobs (core/jobs.py)."""
 
 from celery import shared_task
-
-
-@shared_task(name="exceptions.run_deletion")
-def run_deletion(job_id: str) -> None:
-    from dagy_console.exceptions.deletions import services as deletion
-
-    deletion.run_next(uuid.UUID(job_id))
-
-
-@shared_task(name="exceptions.resume_deletions")
-def resume_deletions() -> None:
-    """Put jobs whose worker died, or whose message was lost, back to work."""
-    from dagy_console.exceptions.deletions import services as deletion
-
-    for job_id in deletion.unfinished_deletions():
-        run_deletion.delay(str(job_id))
 
 
 @shared_task(name="exceptions.reconcile")

@@ -57,7 +57,7 @@ def is_of(body: dict[str, Any], scenario: Scenario) -> bool:
 
 
 def test_each_scenario_is_one_group_and_each_group_one_scenario(rows: list[IndexFields]) -> None:
-    groups = {fields.fingerprint.value for fields in rows}
+    groups = {fields.fingerprint for fields in rows}
     assert len(groups) == len(SCENARIOS)
 
 

@@ -6,7 +6,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from dagy_console.celery import app
-from dagy_console.exceptions.models import DeletionError, DeletionJob, DeletionState
+from dagy_console.core.jobs import JobState
+from dagy_console.exceptions.models import DeletionError, DeletionJob
 from dagy_console.exceptions.tasks import remove_old_errors
 
 
@@ -14,7 +15,7 @@ def job_with_an_error(*, ended_days_ago: int | None) -> DeletionJob:
     now = timezone.now()
     ended = None if ended_days_ago is None else now - timedelta(days=ended_days_ago)
     job = DeletionJob.objects.create(
-        state=DeletionState.RUNNING if ended is None else DeletionState.FAILED,
+        state=JobState.RUNNING if ended is None else JobState.FAILED,
         cutoff=now - timedelta(days=200),
         matched=1,
         actor={"email": "alice@dagy.example"},

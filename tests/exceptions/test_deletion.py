@@ -4,20 +4,27 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from dagy_console.audit.models import AuditEntry
-from dagy_console.core import leases, storage
-from dagy_console.exceptions.deletions import selectors
+from dagy_console.core import jobs, leases, storage
+from dagy_console.core.database import Horizon, horizon
+from dagy_console.exceptions.deletions import claims, running, selectors
 from dagy_console.exceptions.deletions import services as deletion
-from dagy_console.exceptions.index import reconciling
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import parse
 
 
 def delete(client, keys, **more):
     return client.delete("/admin/exceptions", json.dumps({"keys": keys} | more), content_type="application/json")
+
+
+def run(job):
+    jobs.run(deletion.JOB, job.id)
+    job.refresh_from_db()
 
 
 def audited(action):
@@ -101,15 +108,19 @@ class TestByKey:
         assert "no-such-bucket-here does not exist" in response.json()["detail"]
         assert Trace.objects.count() == 5
 
-    def test_s3_down_is_a_503_and_the_rows_stay(self, api, alice, five, settings):
-        settings.S3_ENDPOINT_URL = "http://127.0.0.1:9"
+    def test_s3_down_is_a_503_that_names_the_job_which_goes_on(self, api, alice, bucket, five, settings):
+        there, settings.S3_ENDPOINT_URL = settings.S3_ENDPOINT_URL, "http://127.0.0.1:9"
         storage.client.cache_clear()
-        try:
-            assert delete(api(alice), five).status_code == 503
-        finally:
-            storage.client.cache_clear()
-        assert Trace.objects.count() == 5
-        assert audited("deletion.finished")[0].outcome == "failed"
+        response = delete(api(alice), five)
+        settings.S3_ENDPOINT_URL = there
+        storage.client.cache_clear()
+        job = DeletionJob.objects.get()
+        assert response.status_code == 503 and str(job.id) in response.json()["detail"]
+        assert "Nothing was changed" not in response.json()["detail"]
+        assert Trace.objects.count() == 5 and not audited("deletion.finished")
+        run(job)
+        assert (job.state, job.deleted, job.problem) == ("succeeded", 5, "")
+        assert bucket.keys() == [] and audited("deletion.finished")[0].after["deleted"] == 5
 
     def test_only_super_admins_may_and_a_refusal_is_audited(self, api, bob, five):
         response = delete(api(bob), five)
@@ -126,26 +137,54 @@ class TestByKey:
 
 class TestByQuery:
     def start(self, actor, text, *, expected):
-        return deletion.start_deletion(actor=actor, query=parse(text), cutoff=timezone.now(), expected_count=expected)
+        return deletion.start_deletion(actor=actor, query=parse(text), expected_count=expected)
 
     def test_everything_that_matches_goes_and_nothing_else(self, as_actor, alice, bucket, five, indexed):
         kept = bucket.put("org_red")
         indexed()
         job = self.start(as_actor(alice), "org:org_blue", expected=5)
-        deletion.run_deletion(job.id)
-        job.refresh_from_db()
+        run(job)
         assert (job.state, job.deleted, job.failed) == ("succeeded", 5, 0)
         assert bucket.keys() == [kept]
         assert list(Trace.objects.values_list("key", flat=True)) == [kept]
         assert [entry.after["state"] for entry in audited("deletion.finished")] == ["succeeded"]
 
-    def test_traces_written_after_the_confirmation_are_not_touched(self, as_actor, alice, bucket, five, indexed):
+    def test_traces_written_after_the_confirmation_are_not_touched(
+        self, index_elsewhere, as_actor, alice, bucket, five
+    ):
         job = self.start(as_actor(alice), "org:org_blue", expected=5)
         late = bucket.put("org_blue", at=datetime.now(UTC) - timedelta(hours=1))
-        indexed()
-        deletion.run_deletion(job.id)
+        index_elsewhere(late)
+        run(job)
         assert bucket.keys() == [late]
         assert Trace.objects.get().key == late
+
+    def test_a_trace_that_is_committed_after_the_count_is_neither_counted_nor_deleted(
+        self, index_elsewhere, as_actor, alice, bucket, five
+    ):
+        """Its row is written before the count, and stamped so."""
+        late = bucket.put("org_blue", at=datetime.now(UTC) - timedelta(hours=1))
+        before = horizon()
+        index_elsewhere(late)
+        shown = Horizon(horizon().at + timedelta(milliseconds=1), before.snapshot)
+        actor = as_actor(alice)
+        assert Trace.objects.get(key=late).indexed_at < shown.at
+        assert selectors.plan_deletion(actor, query=parse("org:org_blue"), horizon=shown).count == 5
+        job = deletion.start_deletion(actor=actor, query=parse("org:org_blue"), horizon=shown, expected_count=5)
+        run(job)
+        assert (job.state, job.deleted) == ("succeeded", 5)
+        assert bucket.keys() == [late] == [Trace.objects.get().key]
+
+    def test_a_search_that_takes_too_long_is_said_and_starts_nothing(self, as_actor, alice, monkeypatch):
+        monkeypatch.setattr(selectors, "LIST_SECONDS", 0.2)
+        actor, query, now = as_actor(alice), parse("org:org_blue"), horizon()
+        with psycopg.connect(**connection.get_connection_params() | {"cursor_factory": None}) as other:
+            other.execute("LOCK TABLE trace IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(selectors.TooBroad):
+                selectors.plan_deletion(actor, query=query, horizon=now)
+            with pytest.raises(selectors.TooBroad):
+                deletion.start_deletion(actor=actor, query=query, horizon=now, expected_count=0)
+        assert not DeletionJob.objects.exists()
 
     def test_a_count_that_differs_starts_nothing(self, as_actor, alice, five):
         with pytest.raises(deletion.CountChanged) as raised:
@@ -154,68 +193,51 @@ class TestByQuery:
         assert not DeletionJob.objects.exists() and not audited("deletion.started")
 
     def test_a_relative_time_means_the_moment_of_the_confirmation(self, as_actor, alice, five):
-        actor, cutoff = as_actor(alice), timezone.now()
-        count = selectors.plan_deletion(actor, query=parse("before:-150s"), cutoff=cutoff).count
-        job = deletion.start_deletion(actor=actor, query=parse("before:-150s"), cutoff=cutoff, expected_count=count)
-        DeletionJob.objects.filter(id=job.id).update(cutoff=cutoff - timedelta(seconds=1))
+        actor, now = as_actor(alice), horizon()
+        count = selectors.plan_deletion(actor, query=parse("before:-150s"), horizon=now).count
+        job = deletion.start_deletion(actor=actor, query=parse("before:-150s"), horizon=now, expected_count=count)
+        DeletionJob.objects.filter(id=job.id).update(cutoff=now.at - timedelta(seconds=1))
         assert selectors.frozen(DeletionJob.objects.get(id=job.id)).count() <= count == 3
-
-    def test_a_job_whose_worker_died_is_taken_over_when_its_lease_ends(self, as_actor, alice, bucket, five):
-        job = self.start(as_actor(alice), "org:org_blue", expected=5)
-        row = DeletionJob.objects.filter(id=job.id)
-        assert leases.take(row, seconds=60)
-        row.update(state="running")
-        job.batches.create(keys=five[:2])
-        storage.delete_objects(five[:2])  # the dead worker's last batch: in S3 only
-        reconciling.reconcile()  # and noticed by others before it is counted
-        assert deletion.unfinished_deletions() == []
-        deletion.run_deletion(job.id)
-        assert row.get().state == "running"
-        row.update(lease_until=timezone.now() - timedelta(seconds=1))
-        assert deletion.unfinished_deletions() == [job.id]
-        deletion.run_deletion(job.id)
-        job.refresh_from_db()
-        assert (job.state, job.deleted) == ("succeeded", 5)
-        assert bucket.keys() == [] and not Trace.objects.exists()
 
     def test_cancelling_a_queued_job_deletes_nothing(self, as_actor, alice, bucket, five):
         job = self.start(as_actor(alice), "org:org_blue", expected=5)
         cancelled = deletion.cancel_deletion(actor=as_actor(alice), job_id=job.id)
         assert cancelled.state == "cancelled" and cancelled.is_final
-        deletion.run_deletion(job.id)
+        run(job)
         assert len(bucket.keys()) == 5
 
     def test_cancelling_a_running_job_stops_it_between_batches(self, as_actor, alice, bucket, five, monkeypatch):
-        monkeypatch.setattr(deletion, "_batch_size", lambda matched: 1)
-        monkeypatch.setattr(deletion, "THREADS", 1)
+        monkeypatch.setattr(running, "BATCH", 1)
+        monkeypatch.setattr(running, "THREADS", 1)
         actor = as_actor(alice)
         job = self.start(actor, "org:org_blue", expected=5)
-        settle, seen = deletion._settle, threading.Event()
+        settle, seen = claims.settle, threading.Event()
 
-        def settle_then_cancel(held, batch, outcome):
-            settle(held, batch, outcome)
+        def settle_then_cancel(held, deleted, errors):
+            settle(held, deleted, errors)
             if not seen.is_set():
                 seen.set()
                 deletion.cancel_deletion(actor=actor, job_id=job.id)
 
-        monkeypatch.setattr(deletion, "_settle", settle_then_cancel)
-        deletion.run_deletion(job.id)
-        job.refresh_from_db()
+        monkeypatch.setattr(claims, "settle", settle_then_cancel)
+        run(job)
         assert job.state == "cancelled"
         assert 0 < job.deleted < 5
         assert len(bucket.keys()) == Trace.objects.count() == 5 - job.deleted
+        assert not job.claims.exists()
 
     def test_an_ended_job_cannot_be_cancelled(self, as_actor, alice, five):
         job = self.start(as_actor(alice), "org:org_blue", expected=5)
-        deletion.run_deletion(job.id)
+        run(job)
         with pytest.raises(deletion.Conflict):
             deletion.cancel_deletion(actor=as_actor(alice), job_id=job.id)
 
-    def test_a_cutoff_in_the_future_is_refused(self, as_actor, alice, five):
-        with pytest.raises(deletion.Invalid):
-            deletion.start_deletion(
-                actor=as_actor(alice), query=parse(""), cutoff=timezone.now() + timedelta(hours=1), expected_count=5
-            )
+    @pytest.mark.parametrize("snapshot", ["", "soon", "9:1:", "1:900000000000000:", "1:1"])
+    def test_a_horizon_that_lies_ahead_or_is_none_is_refused(self, as_actor, alice, five, snapshot):
+        for wrong in (Horizon(horizon().at + timedelta(hours=1), horizon().snapshot), Horizon(horizon().at, snapshot)):
+            with pytest.raises(deletion.Invalid):
+                deletion.start_deletion(actor=as_actor(alice), query=parse(""), horizon=wrong, expected_count=5)
+        assert not DeletionJob.objects.exists()
 
 
 class TestTheConfirmationPage:
@@ -224,13 +246,13 @@ class TestTheConfirmationPage:
 
     def fields(self, response):
         form = response.context["form"]
-        return {name: form[name].value() or "" for name in ("q", "keys_json", "cutoff", "expected_count")}
+        return {name: form[name].value() or "" for name in ("q", "keys_json", "cutoff", "snapshot", "expected_count")}
 
     def test_shows_what_would_go_and_asks_for_the_count(self, browse, alice, five):
         response = self.confirm(browse(alice), all="1", q="org:org_blue")
         plan = response.context["plan"]
         assert (plan.count, plan.organizations) == (5, [("org_blue", 5)])
-        assert plan.oldest < plan.newest <= plan.cutoff
+        assert plan.oldest < plan.newest <= plan.horizon.at
         assert "Delete 5 traces" in response.content.decode()
 
     def test_the_right_count_starts_the_job(self, browse, alice, five):
@@ -246,7 +268,7 @@ class TestTheConfirmationPage:
         browser = browse(alice)
         fields = self.fields(self.confirm(browser, key=five[:2], q=""))
         browser.post("/console/exceptions/deletions/start/", fields | {"typed_count": "2"})
-        deletion.run_deletion(DeletionJob.objects.get().id)
+        run(DeletionJob.objects.get())
         assert sorted(bucket.keys()) == sorted(five[2:])
 
     @pytest.mark.parametrize("typed", ["4", "", "five"])
@@ -277,6 +299,23 @@ class TestTheConfirmationPage:
         assert response.status_code == 302
         assert not DeletionJob.objects.exists()
 
+    def test_a_damaged_snapshot_is_a_422(self, browse, alice, five):
+        browser = browse(alice)
+        fields = self.fields(self.confirm(browser, all="1", q=""))
+        for typed in ("5", "4"):
+            damaged = fields | {"typed_count": typed, "snapshot": "1:2"}
+            assert browser.post("/console/exceptions/deletions/start/", damaged).status_code == 422
+        assert not DeletionJob.objects.exists()
+
+    def test_another_count_than_that_of_the_selected_keys_starts_nothing(self, browse, alice, bucket, five):
+        browser = browse(alice)
+        fields = self.fields(self.confirm(browser, key=five[:2], q=""))
+        wrong = {"typed_count": "1", "expected_count": "1"}
+        response = browser.post("/console/exceptions/deletions/start/", fields | wrong)
+        assert response.status_code == 409
+        assert "now 2 match" in response.content.decode()
+        assert not DeletionJob.objects.exists() and len(bucket.keys()) == 5
+
     def test_nothing_selected_goes_back_and_says_so(self, browse, alice, five):
         assert self.confirm(browse(alice), q="org:org_blue").status_code == 302
 
@@ -294,57 +333,35 @@ def test_a_lease_is_renewed_while_it_is_held_and_ends_with_the_block(db):
     assert row.get().lease_owner is None
 
 
-def test_a_job_that_s3_fails_in_the_middle_says_how_far_it_came(as_actor, alice, bucket, five, monkeypatch):
-    monkeypatch.setattr(deletion, "_batch_size", lambda matched: 1)
-    monkeypatch.setattr(deletion, "THREADS", 1)
-    delete = storage.delete_objects
-    served = []
-
-    def two_then_none(keys):
-        if len(served) == 2:
-            raise storage.StorageUnavailable("The S3 server did not answer.")
-        served.extend(keys)
-        return delete(keys)
-
-    monkeypatch.setattr(storage, "delete_objects", two_then_none)
-    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
-    deletion.run_deletion(job.id, retry_after=())
-    job.refresh_from_db()
-    assert (job.state, job.deleted) == ("failed", 2)
-    assert "did not answer" in job.problem
-    assert Trace.objects.count() == 3 == len(bucket.keys())
-
-
-def test_a_trace_that_changed_after_the_confirmation_is_left_and_not_counted(as_actor, alice, bucket, five, indexed):
-    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
-    bucket.put_bytes(five[0], b'{"exception_type": "Rewritten"}')
-    indexed()
-    deletion.run_deletion(job.id)
-    job.refresh_from_db()
+def test_a_trace_that_changed_after_the_confirmation_is_left_and_not_counted(index_elsewhere, as_actor, alice, bucket):
+    keys = [bucket.put() for _ in range(5)]
+    index_elsewhere(*keys)
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), expected_count=5)
+    bucket.put_bytes(keys[0], b'{"exception_type": "Rewritten"}')
+    index_elsewhere(keys[0])
+    run(job)
     assert (job.state, job.deleted, job.skipped) == ("succeeded", 4, 1)
-    assert bucket.keys() == [five[0]] == [Trace.objects.get().key]
+    assert bucket.keys() == [keys[0]] == [Trace.objects.get().key]
 
 
-def test_an_unexpected_error_ends_the_job_and_says_so(as_actor, alice, five, monkeypatch):
-    def broken(job):
-        raise ZeroDivisionError
+def test_the_end_is_recorded_for_each_organization_with_its_own_count(as_actor, alice, bob, bucket, five, indexed):
+    for org in ("org_red", "org_red", "_none"):
+        bucket.put(org)
+    indexed()
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), expected_count=8)
+    run(job)
+    total, blue, red = audited("deletion.finished")
+    assert (total.org_id, total.resource_name, total.after["deleted"]) == ("", "8 of 8 traces: all", 8)
+    assert (blue.org_id, blue.resource_name, blue.after["deleted"]) == ("org_blue", "5 traces of org_blue", 5)
+    assert (red.org_id, red.resource_name, red.after["deleted"]) == ("org_red", "2 traces of org_red", 2)
+    assert "query" not in blue.after
+    assert {entry.resource_id for entry in (total, blue, red)} == {str(job.id)}
 
-    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)
-    monkeypatch.setattr(deletion, "_pages", broken)
-    deletion.run_deletion(job.id)
-    job.refresh_from_db()
-    assert job.state == "failed" and "error of the console itself" in job.problem
 
-
-def test_no_more_than_two_deletions_run_at_once(as_actor, alice, five):
-    jobs = [deletion.start_key_deletion(actor=as_actor(alice), keys=[key]) for key in five[:3]]
-    for job in jobs[:2]:
-        assert leases.take(DeletionJob.objects.filter(id=job.id), seconds=60)
-    deletion.run_next(jobs[2].id)
-    assert DeletionJob.objects.get(id=jobs[2].id).state == "queued"
-    DeletionJob.objects.filter(id=jobs[0].id).update(lease_until=None)
-    deletion.run_next(jobs[2].id)
-    assert DeletionJob.objects.get(id=jobs[2].id).state == "succeeded"
+def test_the_end_of_one_organizations_deletion_is_one_entry_of_it(as_actor, alice, five):
+    run(deletion.start_key_deletion(actor=as_actor(alice), keys=five[:2], expected_count=2))
+    (finished,) = audited("deletion.finished")
+    assert (finished.org_id, finished.resource_name) == ("org_blue", "2 of 2 traces: picked by key")
 
 
 @pytest.mark.parametrize(
@@ -363,6 +380,13 @@ def test_a_key_that_is_no_text_is_refused_and_no_500(browse, alice, five):
     browser = browse(alice)
     assert browser.post("/console/exceptions/deletions/confirm/", {"key": "exceptions/a\x00b"}).status_code == 422
     for key in ("exceptions/a\x00b", "exceptions/\ud800"):
-        fields = {"q": "", "keys_json": json.dumps([key]), "cutoff": "-1s", "expected_count": "1", "typed_count": "2"}
+        fields = {
+            "q": "",
+            "keys_json": json.dumps([key]),
+            "cutoff": "-1s",
+            "snapshot": "1:1:",
+            "expected_count": "1",
+            "typed_count": "2",
+        }
         assert browser.post("/console/exceptions/deletions/start/", fields).status_code == 302
     assert not DeletionJob.objects.exists()

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from dagy_console.audit.models import AuditEntry
-from dagy_console.core import storage
+from dagy_console.core import jobs, storage
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import parse
@@ -51,9 +51,8 @@ def test_deleting_by_key_names_the_missing_permission_for_each_key(api, alice, r
 
 
 def test_a_job_stops_at_the_first_batch_and_says_why(as_actor, alice, read_only):
-    cutoff = Trace.objects.latest("indexed_at").indexed_at
-    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=cutoff, expected_count=3)
-    deletion.run_deletion(job.id)
+    job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), expected_count=3)
+    jobs.run(deletion.JOB, job.id)
     job = DeletionJob.objects.get()
     assert (job.state, job.deleted, job.failed) == ("failed", 0, 3)
     assert "s3:DeleteObject" in job.problem

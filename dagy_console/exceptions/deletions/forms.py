@@ -1,12 +1,12 @@
 """The confirmation of a deletion: what was shown, and the count as the person typed it."""
 
 import json
-from datetime import datetime
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
+from dagy_console.core.database import Horizon
 from dagy_console.core.forms import TimeField, is_storable
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions.selectors import DeletionPlan
@@ -20,6 +20,7 @@ class DeletionForm(forms.Form):
     q = forms.CharField(max_length=4_000, required=False, widget=forms.HiddenInput)
     keys_json = forms.CharField(required=False, widget=forms.HiddenInput)
     cutoff = TimeField(widget=forms.HiddenInput)
+    snapshot = forms.CharField(max_length=20_000, widget=forms.HiddenInput)
     expected_count = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
     typed_count = forms.CharField(max_length=20, error_messages={"required": "Type the number of traces to confirm."})
 
@@ -29,7 +30,8 @@ class DeletionForm(forms.Form):
             initial={
                 "q": plan.query_text,
                 "keys_json": json.dumps(list(plan.keys)) if plan.keys else "",
-                "cutoff": to_rfc3339(plan.cutoff),
+                "cutoff": to_rfc3339(plan.horizon.at),
+                "snapshot": plan.horizon.snapshot,
                 "expected_count": plan.count,
             }
         )
@@ -59,7 +61,7 @@ class DeletionForm(forms.Form):
     @property
     def is_intact(self) -> bool:
         """Whether what the page itself had filled in came back as it was."""
-        return {"q", "keys_json", "cutoff", "expected_count"} <= self.cleaned_data.keys()
+        return {"q", "keys_json", "cutoff", "snapshot", "expected_count"} <= self.cleaned_data.keys()
 
     @property
     def query(self) -> TraceQuery:
@@ -72,6 +74,5 @@ class DeletionForm(forms.Form):
         return keys
 
     @property
-    def cutoff_time(self) -> datetime:
-        cutoff: datetime = self.cleaned_data["cutoff"]
-        return cutoff
+    def horizon(self) -> Horizon:
+        return Horizon(self.cleaned_data["cutoff"], self.cleaned_data["snapshot"])

@@ -5,24 +5,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+from django.db.models import BooleanField, Count, Func, Max, Min, Q, QuerySet, Sum, Value
 
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import NotFound
+from dagy_console.core.database import Horizon, TookTooLong, is_past, time_limit
+from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.selectors import visible_to
+from dagy_console.listing.finding import LIST_SECONDS, TooBroad
 from dagy_console.listing.pages import Keyset, Page
 
 DELETIONS = Keyset("created_at", "id")
+# Whether a row was committed when the snapshot was taken. As in every query, what this very transaction wrote is seen.
+IN_SNAPSHOT = "(pg_visible_in_snapshot(indexed_xid, %s::pg_snapshot) OR indexed_xid = pg_current_xact_id_if_assigned())"
+
+
+class _InSnapshot(Func):
+    template = IN_SNAPSHOT.replace("%s", "%(expressions)s")
+    output_field = BooleanField()
 
 
 @dataclass(frozen=True, slots=True)
 class DeletionPlan:
-    """What a deletion would hit, as it stands at `cutoff`. `bytes` is the sum of the objects' sizes."""
+    """What a deletion would hit, as it stands at `horizon`. `bytes` is the sum of the objects' sizes."""
 
-    cutoff: datetime
+    horizon: Horizon
     count: int
     bytes: int
     oldest: datetime | None
@@ -33,26 +42,49 @@ class DeletionPlan:
     keys: Sequence[str] = ()
 
 
-def as_of(actor: Actor, query: TraceQuery, cutoff: datetime) -> QuerySet[Trace]:
-    """What matched at `cutoff` and is still there; relative times count from there."""
-    return visible_to(actor).filter(query.as_q(now=cutoff), indexed_at__lte=cutoff)
+def as_of(actor: Actor, query: TraceQuery, horizon: Horizon) -> QuerySet[Trace]:
+    """What matched and was committed at the horizon, and is still there; relative times count from there.
+
+    Raises PermissionDenied, Invalid where the horizon lies ahead, or is none.
+    """
+    if not is_past(horizon):
+        raise Invalid.field("snapshot", "not a moment that this console gave out. Nothing was deleted; select again.")
+    return visible_to(actor).filter(query.as_q(now=horizon.at), _InSnapshot(Value(horizon.snapshot)))
 
 
-def plan_deletion(actor: Actor, *, query: TraceQuery, cutoff: datetime) -> DeletionPlan:
+def count_as_of(actor: Actor, query: TraceQuery, horizon: Horizon) -> int:
+    """Raises TooBroad besides."""
+    try:
+        with time_limit(LIST_SECONDS):
+            return as_of(actor, query, horizon).count()
+    except TookTooLong:
+        raise TooBroad from None
+
+
+def plan_deletion(actor: Actor, *, query: TraceQuery, horizon: Horizon) -> DeletionPlan:
+    """Raises PermissionDenied, Invalid, TooBroad."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    return _plan(as_of(actor, query, cutoff), cutoff, query_text=query.text)
+    return _plan(as_of(actor, query, horizon), horizon, query_text=query.text)
 
 
-def plan_key_deletion(actor: Actor, *, keys: Sequence[str], cutoff: datetime) -> DeletionPlan:
+def plan_key_deletion(actor: Actor, *, keys: Sequence[str], horizon: Horizon) -> DeletionPlan:
     actor.require(Permission.EXCEPTIONS_DELETE)
-    return _plan(visible_to(actor).filter(key__in=keys), cutoff, keys=keys)
+    return _plan(visible_to(actor).filter(key__in=keys), horizon, keys=keys)
 
 
-def _plan(rows: QuerySet[Trace], cutoff: datetime, *, query_text: str = "", keys: Sequence[str] = ()) -> DeletionPlan:
+def _plan(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str = "", keys: Sequence[str] = ()) -> DeletionPlan:
+    try:
+        with time_limit(LIST_SECONDS):
+            return _counted(rows, horizon, query_text=query_text, keys=keys)
+    except TookTooLong:
+        raise TooBroad from None
+
+
+def _counted(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str, keys: Sequence[str]) -> DeletionPlan:
     totals = rows.aggregate(count=Count("*"), bytes=Sum("size"), oldest=Min("timestamp"), newest=Max("timestamp"))
     organizations = rows.order_by().values_list("org_id").annotate(count=Count("*")).order_by("-count", "org_id")
     return DeletionPlan(
-        cutoff=cutoff,
+        horizon=horizon,
         # Keys that are not in the index are deleted in S3 all the same.
         count=len(keys) or totals["count"],
         bytes=totals["bytes"] or 0,
@@ -67,7 +99,7 @@ def _plan(rows: QuerySet[Trace], cutoff: datetime, *, query_text: str = "", keys
 
 def frozen(job: DeletionJob) -> QuerySet[Trace]:
     """What is left of the job's set."""
-    return Trace.objects.filter(parse(job.query).as_q(now=job.cutoff), indexed_at__lte=job.cutoff)
+    return Trace.objects.filter(parse(job.query).as_q(now=job.cutoff), _InSnapshot(Value(job.snapshot_text)))
 
 
 def after(rows: QuerySet[Trace], timestamp: datetime, key: str) -> QuerySet[Trace]:

@@ -1,45 +1,36 @@
-"""Bulk deletion: planned, confirmed by count, then done in batches by a worker that may die at any point.
+"""Starting, stopping and recording deletions. Their work is in running.py.
 
-A job's set is frozen: what matched the query and was in the index at its `cutoff`. Later traces are not touched.
-Each batch is written down, deleted in S3 and then, in one transaction, taken out of the index, counted, crossed off.
-After a crash the batches that are still written down are asked for again, which S3 does not mind; then what is left.
+A query's set is frozen by its horizon: what matched and was committed when the confirmation page was made. Selected
+keys are claimed when the job is created.
 """
 
-import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 
-import structlog
-from django.db import DatabaseError, transaction
-from django.db.models import F, QuerySet
-from django.db.models.functions import Now
-from django.utils import timezone
+from django.db import InterfaceError, OperationalError, transaction
 
-from dagy import capture
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record
-from dagy_console.core import leases, storage
+from dagy_console.core import jobs, leases, storage
 from dagy_console.core.actors import Actor
-from dagy_console.core.database import database_time
-from dagy_console.core.errors import Conflict, ConsoleError, Invalid, Unavailable
+from dagy_console.core.database import Horizon, database_time
+from dagy_console.core.database import horizon as horizon_now
+from dagy_console.core.errors import Conflict, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
-from dagy_console.exceptions import tasks
-from dagy_console.exceptions.deletions import selectors
-from dagy_console.exceptions.models import UNFINISHED, DeletionBatch, DeletionError, DeletionJob, DeletionState, Trace
+from dagy_console.core.storage import FailedKey
+from dagy_console.exceptions.deletions import claims, running, selectors
+from dagy_console.exceptions.models import DeletionClaim, DeletionJob
+from dagy_console.exceptions.reading import NO_ORG
 from dagy_console.exceptions.search import TraceQuery
 from dagy_console.exceptions.selectors import indexed_keys, problems_with_keys, require_trace_keys
 
-log = structlog.get_logger(__name__)
-BATCH = storage.MAX_KEYS_A_DELETE
-SMALLEST_BATCH = 100
-# Deletions that run at the same time, over all workers.
-MOST_AT_ONCE = 2
-THREADS = 4
-# A server that is away for a minute is waited for; then the job ends and says how far it came.
-RETRY_AFTER_SECONDS = (1, 2, 4, 8, 16, 30)
+JOB = "exceptions.run_deletion"
+MOST_KEYS = storage.MAX_KEYS_A_DELETE
+# Somebody waits for the answer: a server that is away for longer is left to a worker.
+PATIENCE = (0.5, 1.5)
 
 
 class CountChanged(Conflict):
@@ -51,288 +42,152 @@ class CountChanged(Conflict):
         )
 
 
-class LeaseLost(Exception):
-    """Another worker has taken the job over: stop without writing anything."""
-
-
 @dataclass(frozen=True, slots=True)
 class KeysDeleted:
     """The verdict on each key that was asked for."""
 
     deleted: list[str]
-    errors: list[storage.FailedKey]
+    errors: list[FailedKey]
 
 
 def start_confirmed(
-    *, actor: Actor, query: TraceQuery | None, keys: Sequence[str], cutoff: datetime, expected_count: int
+    *, actor: Actor, query: TraceQuery | None, keys: Sequence[str], horizon: Horizon, expected_count: int
 ) -> DeletionJob:
     """What the confirmation page starts: a query's deletion, or (`query` None) that of the selected keys."""
     if query is None:
-        return start_key_deletion(actor=actor, keys=keys)
-    return start_deletion(actor=actor, query=query, cutoff=cutoff, expected_count=expected_count)
+        return start_key_deletion(actor=actor, keys=keys, expected_count=expected_count)
+    return start_deletion(actor=actor, query=query, horizon=horizon, expected_count=expected_count)
 
 
-def start_deletion(*, actor: Actor, query: TraceQuery, cutoff: datetime, expected_count: int) -> DeletionJob:
-    """Queue the deletion of every trace that matches `query` and was in the index at `cutoff`.
+@transaction.atomic
+def start_deletion(
+    *, actor: Actor, query: TraceQuery, expected_count: int, horizon: Horizon | None = None
+) -> DeletionJob:
+    """Queue the deletion of every trace that matches `query` and was in the index at the horizon (None: now).
 
-    Raises PermissionDenied, Invalid where the cut-off lies ahead, and CountChanged where the match differs from what
-    the person confirmed.
+    Raises PermissionDenied, Invalid where the horizon is none, TooBroad, and CountChanged where the match differs from
+    what the person confirmed.
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
-    if cutoff > database_time():
-        raise Invalid.field("cutoff", "the cut-off lies in the future")
-    with transaction.atomic():
-        matched = selectors.as_of(actor, query, cutoff).count()
-        if matched != expected_count:
-            raise CountChanged(expected=expected_count, actual=matched)
-        job = _create(actor, query=query.text, cutoff=cutoff, matched=matched)
-        _hand_over(job)
+    horizon = horizon or horizon_now()
+    matched = selectors.count_as_of(actor, query, horizon)
+    if matched != expected_count:
+        raise CountChanged(expected=expected_count, actual=matched)
+    job = DeletionJob.objects.create(
+        query=query.text,
+        cutoff=horizon.at,
+        snapshot_text=horizon.snapshot,
+        matched=matched,
+        actor=actor.described(),
+    )
+    _record(Action.DELETION_STARTED, job, actor=actor)
+    jobs.hand_over(JOB, job.id)
     return job
 
 
-def start_key_deletion(*, actor: Actor, keys: Sequence[str]) -> DeletionJob:
-    """Queue the deletion of up to 1,000 keys. Raises PermissionDenied, Invalid."""
+@transaction.atomic
+def start_key_deletion(*, actor: Actor, keys: Sequence[str], expected_count: int) -> DeletionJob:
+    """Queue the deletion of up to 1,000 keys. Raises PermissionDenied, Invalid, CountChanged."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    wanted = _checked(actor, keys)
-    with transaction.atomic():
-        job = _create(actor, keys=wanted, cutoff=database_time(), matched=len(wanted))
-        _hand_over(job)
+    wanted = _distinct(keys)
+    require_trace_keys(actor, wanted)
+    if len(wanted) != expected_count:
+        raise CountChanged(expected=expected_count, actual=len(wanted))
+    job = _create_for_keys(actor, wanted)
+    jobs.hand_over(JOB, job.id)
     return job
 
 
 def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
-    """Delete up to 1,000 keys now. A key that is gone counts as deleted; one that is none of a trace is an error.
+    """Delete up to 1,000 keys now. A key that is gone counts as deleted; one that is none of a trace is an error, and
+    so is one that another deletion has on its way.
 
-    Raises PermissionDenied, Invalid (none, or too many keys), Unavailable where S3 could not be asked at all.
+    Raises PermissionDenied, Invalid (none, or too many keys), Unavailable where S3 refuses all of it, and where S3 or
+    PostgreSQL did not answer: then the deletion goes on in the background, as the job that is named.
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
     storage.traces_bucket()
     distinct = _distinct(keys)
     problems = problems_with_keys(actor, distinct)
-    refused = [storage.FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]
+    refused = [FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]
     good = [key for key in distinct if key not in problems]
     if not good:
         return KeysDeleted([], refused)
     # Held from its first moment, so that no worker takes it between its creation and its execution.
     token = uuid.uuid4()
-    job = _create(actor, keys=good, cutoff=database_time(), matched=len(good), token=token)
-    run_deletion(job.id, retry_after=(), taken=token)
-    job.refresh_from_db()
-    if not job.is_final:
-        raise Unavailable(f"The deletion goes on in the background as job {job.id}: look there for its end.")
-    failed = [storage.FailedKey(error.key, error.code, error.message) for error in job.errors.order_by("id")]
-    if job.problem and not failed:
+    with transaction.atomic():
+        job = _create_for_keys(actor, good, token=token)
+        elsewhere = set(DeletionClaim.objects.filter(key__in=good).exclude(job=job).values_list("key", flat=True))
+    try:
+        jobs.run(JOB, job.id, taken=token, work=partial(running.run, pauses=PATIENCE))
+        job.refresh_from_db()
+        if not job.is_final:
+            jobs.hand_over(JOB, job.id)
+            raise Unavailable(f"{job.problem} {_goes_on(job)}")
+        failed = [FailedKey(error.key, error.code, error.message) for error in job.errors.order_by("id")]
+    except (OperationalError, InterfaceError):
+        raise Unavailable(f"The database did not answer. {_goes_on(job)}") from None
+    if {error.code for error in failed} == {running.REFUSED}:
         raise Unavailable(job.problem)
+    failed += [FailedKey(key, "InProgress", "Another deletion has this trace on its way.") for key in sorted(elsewhere)]
     left = {error.key for error in failed}
     return KeysDeleted([key for key in good if key not in left], [*refused, *failed])
 
 
+def _goes_on(job: DeletionJob) -> str:
+    return f"The deletion goes on in the background as job {job.id}: look there for its end."
+
+
 @transaction.atomic
 def cancel_deletion(*, actor: Actor, job_id: uuid.UUID) -> DeletionJob:
-    """Stop after the batch that is running. What was deleted stays deleted. Raises Conflict where it has ended."""
+    """Stop after what is under way. What was deleted stays deleted. Raises Conflict where it has ended."""
     actor.require(Permission.EXCEPTIONS_DELETE)
     job = selectors.get_deletion(actor, job_id)
     before = job.snapshot()
-    waiting = DeletionJob.objects.filter(id=job_id)
-    stopped = waiting.filter(leases.free(), state=DeletionState.QUEUED).update(
-        state=DeletionState.CANCELLED, finished_at=Now()
-    )
-    going = (DeletionState.QUEUED, DeletionState.RUNNING)
-    asked = stopped or waiting.filter(state__in=going).update(state=DeletionState.CANCELLING)
-    job.refresh_from_db()
-    if asked:
+    if jobs.cancel(job):
+        if job.is_final:
+            job.claims.all().delete()  # nobody has asked for them
         _record(Action.DELETION_CANCELLED, job, actor=actor, before=before)
-    elif job.is_final:
-        raise Conflict(f"This deletion has ended already ({job.state}).")
     return job
 
 
-def unfinished_deletions() -> list[uuid.UUID]:
-    """Jobs that nobody is working on: new ones whose message was lost, and those of workers that died."""
-    return list(DeletionJob.objects.filter(leases.free(), state__in=UNFINISHED).values_list("id", flat=True))
-
-
-def run_next(job_id: uuid.UUID) -> None:
-    """A worker's turn at the job: now, or later where enough deletions run, for other work needs workers too."""
-    running = DeletionJob.objects.filter(state__in=UNFINISHED).exclude(leases.free())
-    if running.count() < MOST_AT_ONCE:
-        run_deletion(job_id)
-
-
-def run_deletion(
-    job_id: uuid.UUID, *, retry_after: Sequence[float] = RETRY_AFTER_SECONDS, taken: uuid.UUID | None = None
-) -> None:
-    """Work the job to its end. Does nothing where it has ended or another worker holds it."""
-    mine = DeletionJob.objects.filter(id=job_id, state__in=UNFINISHED)
-    with leases.hold(mine, taken=taken) as token:
-        if token is None:
-            return
-        try:
-            _work(DeletionJob.objects.filter(id=job_id, lease_owner=token), retry_after)
-        except LeaseLost:
-            log.warning("deletion.lease_lost", job=str(job_id))
-
-
-def _work(held: QuerySet[DeletionJob], retry_after: Sequence[float]) -> None:
-    held.filter(state=DeletionState.QUEUED).update(state=DeletionState.RUNNING)
-    held.filter(started_at=None).update(started_at=Now())
-    problem = ""
-    try:
-        for batch, outcome in _outcomes(held, retry_after):
-            _settle(held, batch, outcome)
-            if not outcome.deleted and all(error.code == "AccessDenied" for error in outcome.errors):
-                held.filter(state=DeletionState.RUNNING).update(state=DeletionState.CANCELLING)
-                problem = outcome.errors[0].message
-    except ConsoleError as error:
-        problem = error.detail
-    except (LeaseLost, DatabaseError):
-        raise  # somebody else goes on when the lease ends
-    except Exception as error:  # noqa: BLE001 - a job that cannot go on must end, and say so
-        problem = f"It was stopped by an error of the console itself, recorded as {capture.capture_exception(error)}."
-    _finish(held, problem)
-
-
-def _outcomes(
-    held: QuerySet[DeletionJob], retry_after: Sequence[float]
-) -> Iterator[tuple[DeletionBatch, storage.DeleteOutcome]]:
-    """What became of each batch, as they end, several under way at once.
-
-    No more begin once the job is to stop, or a request has failed for good; that error is raised at the end, when the
-    batches that were under way are accounted for.
-    """
-    errors: list[BaseException] = []
-    under_way: dict[Future[storage.DeleteOutcome], DeletionBatch] = {}
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="deletion") as pool:
-        for batch in _batches(held.get()):
-            if errors or not held.filter(state=DeletionState.RUNNING).exists():
-                break
-            under_way[pool.submit(_delete_batch, batch.keys, retry_after)] = batch
-            if len(under_way) == THREADS:
-                yield from _ended(under_way, wait(under_way, return_when=FIRST_COMPLETED).done, errors)
-        yield from _ended(under_way, as_completed(list(under_way)), errors)
-    if errors:
-        raise errors[0]
-
-
-def _ended(
-    under_way: dict[Future[storage.DeleteOutcome], DeletionBatch],
-    done: Iterable[Future[storage.DeleteOutcome]],
-    errors: list[BaseException],
-) -> Iterator[tuple[DeletionBatch, storage.DeleteOutcome]]:
-    for future in done:
-        batch = under_way.pop(future)
-        if error := future.exception():
-            errors.append(error)
-        else:
-            yield batch, future.result()
-
-
-def _batches(job: DeletionJob) -> Iterator[DeletionBatch]:
-    """What a worker that died left under way, then the keys still to do, oldest first."""
-    left = list(job.batches.order_by("id"))
-    yield from left
-    asked = {key for batch in left for key in batch.keys}
-    if job.keys is not None:
-        if not left and not job.deleted and not job.failed:
-            yield job.batches.create(keys=job.keys)
+def record_end(job: DeletionJob, before: Mapping[str, object]) -> None:
+    """How the deletion ended: for the platform, and for each organization with its own count alone."""
+    claims.abandon(job)
+    actor = job.asker
+    outcome = Outcome.FAILED if job.problem else Outcome.SUCCESS
+    organizations = {org: count for org, count in job.organizations.items() if org != NO_ORG}
+    sole = next(iter(organizations)) if len(job.organizations) == 1 and organizations else ""
+    _record(Action.DELETION_FINISHED, job, actor=actor, before=before, outcome=outcome, org_id=sole)
+    if sole:
         return
-    for keys in _pages(job):
-        if keys := [key for key in keys if key not in asked]:
-            yield job.batches.create(keys=keys)
-
-
-def _pages(job: DeletionJob) -> Iterator[list[str]]:
-    """The keys of the job's set that are left in the index, up to 1,000 at a time."""
-    rows = selectors.frozen(job).order_by("timestamp", "key")
-    size = _batch_size(job.matched)
-    last: tuple[datetime, str] | None = None
-    while True:
-        left = rows if last is None else selectors.after(rows, *last)
-        found = list(left.values_list("timestamp", "key")[:size])
-        if not found:
-            return
-        last = found[-1]
-        yield [key for _, key in found]
-
-
-def _batch_size(matched: int) -> int:
-    """1,000, the most that S3 takes; less for a small job, so that its progress can be seen."""
-    return min(BATCH, max(SMALLEST_BATCH, matched // 20))
-
-
-def _delete_batch(batch: list[str], retry_after: Sequence[float]) -> storage.DeleteOutcome:
-    for seconds in retry_after:
-        try:
-            return storage.delete_objects(batch)
-        except storage.StorageUnavailable:
-            time.sleep(seconds)
-    return storage.delete_objects(batch)
-
-
-@transaction.atomic
-def _settle(held: QuerySet[DeletionJob], batch: DeletionBatch, outcome: storage.DeleteOutcome) -> None:
-    """Index, errors and progress of one batch, all or nothing."""
-    job = held.select_for_update().first()
-    if job is None:
-        raise LeaseLost
-    Trace.objects.filter(key__in=outcome.deleted).delete()
-    job.errors.filter(key__in=outcome.deleted).delete()
-    DeletionError.objects.bulk_create(
-        [DeletionError(job=job, key=error.key, code=error.code, message=error.message) for error in outcome.errors],
-        update_conflicts=True,
-        unique_fields=["job", "key"],
-        update_fields=["code", "message"],
-    )
-    batch.delete()
-    held.update(deleted=F("deleted") + len(outcome.deleted), failed=job.errors.count())
-
-
-@transaction.atomic
-def _finish(held: QuerySet[DeletionJob], problem: str) -> None:
-    job = held.select_for_update().first()
-    if job is None:
-        raise LeaseLost
-    before = job.snapshot()
-    job.problem = problem or (f"{job.failed:,} traces could not be deleted." if job.failed else "")
-    if job.problem:
-        job.state = DeletionState.FAILED
-    elif job.state == DeletionState.CANCELLING:
-        job.state = DeletionState.CANCELLED
-    else:
-        job.state = DeletionState.SUCCEEDED
-    job.finished_at = timezone.now()
-    job.lease_owner = job.lease_until = None
-    job.save(update_fields=["problem", "state", "finished_at", "lease_owner", "lease_until"])
-    outcome = Outcome.FAILED if job.state == DeletionState.FAILED else Outcome.SUCCESS
-    _record(Action.DELETION_FINISHED, job, actor=_asker(job), before=before, outcome=outcome)
-
-
-def _create(
-    actor: Actor,
-    *,
-    matched: int,
-    cutoff: datetime,
-    query: str = "",
-    keys: list[str] | None = None,
-    token: uuid.UUID | None = None,
-) -> DeletionJob:
-    with transaction.atomic():
-        job = DeletionJob.objects.create(
-            query=query, keys=keys, cutoff=cutoff, matched=matched, actor=actor.described()
+    for org, count in sorted(organizations.items()):
+        record(
+            Action.DELETION_FINISHED,
+            actor=actor,
+            resource_type="deletion",
+            resource_id=str(job.id),
+            resource_name=f"{count:,} traces of {org}",
+            org_id=org,
+            after={"state": job.state, "deleted": count},
         )
-        if token:
-            now = database_time()
-            DeletionJob.objects.filter(id=job.id).update(
-                lease_owner=token, lease_until=now + timedelta(seconds=leases.SECONDS)
-            )
-        existed = {"keys": keys, "in_index": indexed_keys(actor, keys)} if keys is not None else {}
-        _record(Action.DELETION_STARTED, job, actor=actor, more=existed)
+
+
+def _create_for_keys(actor: Actor, keys: list[str], *, token: uuid.UUID | None = None) -> DeletionJob:
+    known = indexed_keys(actor, keys)
+    now = database_time()
+    job = DeletionJob.objects.create(
+        keys=keys,
+        cutoff=now,
+        matched=len(keys),
+        actor=actor.described(),
+        lease_owner=token,
+        lease_until=now + timedelta(seconds=leases.SECONDS) if token else None,
+    )
+    claims.claim(job, known)
+    claims.claim_unknown(job, sorted(set(keys) - set(known)))
+    _record(Action.DELETION_STARTED, job, actor=actor, more={"keys": keys, "in_index": known})
     return job
-
-
-def _hand_over(job: DeletionJob) -> None:
-    """To a worker, once it is committed. Where the broker is down the job waits until beat finds it."""
-    transaction.on_commit(lambda: tasks.run_deletion.delay(str(job.id)), robust=True)
 
 
 def _record(
@@ -340,37 +195,30 @@ def _record(
     job: DeletionJob,
     *,
     actor: Actor,
-    before: dict[str, object] | None = None,
+    before: Mapping[str, object] | None = None,
     more: Mapping[str, object] | None = None,
     outcome: Outcome = Outcome.SUCCESS,
+    org_id: str = "",
 ) -> None:
+    count = f"{job.deleted:,} of {job.matched:,}" if job.is_final else f"{job.matched:,}"
+    chosen = job.query or ("all" if job.keys is None else "picked by key")
     record(
         action,
         actor=actor,
         resource_type="deletion",
         resource_id=str(job.id),
-        resource_name=job.query or (f"{job.matched:,} keys" if job.keys is not None else "all traces"),
+        resource_name=f"{count} traces: {chosen}",
+        org_id=org_id,
         outcome=outcome,
         before=before,
         after=job.snapshot() | dict(more or {}),
     )
 
 
-def _asker(job: DeletionJob) -> Actor:
-    """Who asked for the job: its end is recorded as theirs, wherever it runs."""
-    return Actor.from_description(job.actor)
-
-
-def _checked(actor: Actor, keys: Sequence[str]) -> list[str]:
-    distinct = _distinct(keys)
-    require_trace_keys(actor, distinct)
-    return distinct
-
-
 def _distinct(keys: Sequence[str]) -> list[str]:
     distinct = list(dict.fromkeys(keys))
     if not distinct:
         raise Invalid.field("keys", "give at least one key")
-    if len(distinct) > BATCH:
-        raise Invalid.field("keys", f"{len(distinct):,} keys; at most {BATCH:,} at once. Nothing was deleted.")
+    if len(distinct) > MOST_KEYS:
+        raise Invalid.field("keys", f"{len(distinct):,} keys; at most {MOST_KEYS:,} at once. Nothing was deleted.")
     return distinct

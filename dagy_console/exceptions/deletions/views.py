@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from dagy_console.core.database import database_time
+from dagy_console.core.database import horizon
 from dagy_console.core.errors import Conflict
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions.deletions import selectors, services
@@ -44,11 +44,11 @@ def _confirmation(
     form: DeletionForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    cutoff = form.cutoff_time if form else database_time()
+    at = form.horizon if form else horizon()
     plan = (
-        selectors.plan_deletion(request.actor, query=query, cutoff=cutoff)
+        selectors.plan_deletion(request.actor, query=query, horizon=at)
         if query is not None
-        else selectors.plan_key_deletion(request.actor, keys=keys, cutoff=cutoff)
+        else selectors.plan_key_deletion(request.actor, keys=keys, horizon=at)
     )
     context = {
         "nav": "exceptions",
@@ -75,7 +75,7 @@ def start_deletion(request: ConsoleRequest) -> HttpResponse:
             actor=request.actor,
             query=query,
             keys=form.keys,
-            cutoff=form.cutoff_time,
+            horizon=form.horizon,
             expected_count=form.cleaned_data["expected_count"],
         )
     except services.CountChanged as error:

@@ -1,4 +1,4 @@
-"""Writing the index: rows in, rows out. Everything that fills it (capture, reconciliation, rebuilding) comes here."""
+"""Writing the index: rows in, rows out. Everything that changes it (capture, reconciliation, deletions) comes here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,11 +10,13 @@ from psycopg.types.json import Jsonb
 
 from dagy_console.core.partitions import ensure_partitions
 from dagy_console.core.storage import StoredObject
-from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.models import DeletionClaim, Trace
 from dagy_console.exceptions.reading import IndexFields
 
 log = structlog.get_logger(__name__)
 TABLE = Trace._meta.db_table
+# In place of an ETag: the object could not be read.
+UNREADABLE = "unreadable"
 _COLUMNS = {
     "timestamp": "timestamptz",
     "key": "text",
@@ -32,13 +34,24 @@ _COLUMNS = {
     "last_modified": "timestamptz",
 }
 # Two readers of different versions may write in either order; the next pass sees an ETag that is not the listing's.
+# What still cannot be read is the same trace, tried again: its transaction stays, for deletions go by that.
 _UPSERT = f"""
-INSERT INTO {TABLE} ({", ".join(_COLUMNS)}, indexed_at)
-SELECT {", ".join(_COLUMNS)}, clock_timestamp()
+INSERT INTO {TABLE} ({", ".join(_COLUMNS)}, indexed_at, indexed_xid)
+SELECT {", ".join(_COLUMNS)}, clock_timestamp(), pg_current_xact_id()
 FROM unnest({", ".join(f"%s::{kind}[]" for kind in _COLUMNS.values())}) AS new ({", ".join(_COLUMNS)})
 ON CONFLICT (timestamp, key) DO UPDATE
-SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS)}, indexed_at = EXCLUDED.indexed_at
-WHERE {TABLE}.etag <> EXCLUDED.etag
+SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS)}, indexed_at = EXCLUDED.indexed_at,
+    indexed_xid = CASE WHEN {TABLE}.etag = EXCLUDED.etag THEN {TABLE}.indexed_xid ELSE EXCLUDED.indexed_xid END
+WHERE {TABLE}.etag <> EXCLUDED.etag OR EXCLUDED.etag = '{UNREADABLE}'
+"""
+# In key order, as everything that locks rows of the index.
+_REMOVE = f"""
+DELETE FROM {TABLE} USING (
+    SELECT timestamp, key FROM {TABLE} WHERE key = ANY(%s) {{condition}} ORDER BY key FOR UPDATE
+) AS going WHERE {TABLE}.timestamp = going.timestamp AND {TABLE}.key = going.key
+"""
+_VANISHED = f"""
+AND indexed_at < %s AND NOT EXISTS (SELECT FROM {DeletionClaim._meta.db_table} AS claim WHERE claim.key = {TABLE}.key)
 """
 
 
@@ -57,13 +70,14 @@ def indexed(stored: StoredObject, fields: IndexFields) -> IndexedTrace:
     return IndexedTrace(stored.key, fields, stored.size, stored.etag, stored.last_modified)
 
 
-def put_traces(traces: Sequence[IndexedTrace]) -> None:
+def put_traces(traces: Sequence[IndexedTrace]) -> int:
     """Insert or renew the rows of up to a few thousand traces, in one transaction.
 
-    A row that PostgreSQL refuses is logged and left out: it must not keep the others from being seen.
+    A row that PostgreSQL refuses is logged and left out: it must not keep the others from being seen. Answers how many
+    those are.
     """
     if not traces:
-        return
+        return 0
     # In key order, so that two processes never wait for each other crosswise.
     rows = sorted({trace.key: trace for trace in traces}.values(), key=lambda trace: trace.key)
     try:
@@ -71,11 +85,34 @@ def put_traces(traces: Sequence[IndexedTrace]) -> None:
     except DatabaseError as error:
         if isinstance(error, InterfaceError) or not connection.is_usable():
             raise
-        log.error("traces.row_refused", key=rows[0].key, rows=len(rows), error=str(error).strip())
         if len(rows) > 1:
             middle = len(rows) // 2
-            put_traces(rows[:middle])
-            put_traces(rows[middle:])
+            return put_traces(rows[:middle]) + put_traces(rows[middle:])
+        log.error("traces.row_refused", key=rows[0].key, error=str(error).strip())
+        return 1
+    return 0
+
+
+def remove_traces(keys: Sequence[str], *, vanished_at: datetime | None = None) -> int:
+    """Take rows out; how many there were. With `vanished_at`, when their objects were seen to be gone: but for what was
+    indexed since, and for what a deletion has on its way, which counts it itself."""
+    if not keys:
+        return 0
+    sql = _REMOVE.format(condition=_VANISHED if vanished_at else "")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, [list(keys), *([vanished_at] if vanished_at else [])])
+        return int(cursor.rowcount)
+
+
+def forget_transactions() -> None:
+    """In a database that was restored into another server, rows may name transactions that are yet to come there, and
+    no deletion would see them: they become as old as can be."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {TABLE} SET indexed_xid = '3'::xid8 "
+            "WHERE indexed_xid >= pg_snapshot_xmax(pg_current_snapshot())"
+            "AND indexed_xid IS DISTINCT FROM pg_current_xact_id_if_assigned()"
+        )
 
 
 def _put(rows: Sequence[IndexedTrace]) -> None:
@@ -103,7 +140,7 @@ def _values(trace: IndexedTrace) -> tuple[object, ...]:
         fields.http_path,
         fields.request_id,
         fields.function_name,
-        fields.fingerprint.value,
+        fields.fingerprint,
         Jsonb(list(fields.problems)),
         trace.size,
         trace.etag,

@@ -1,11 +1,14 @@
 """Reconciliation: the index follows the bucket, whoever writes, changes or deletes there.
 
 The bucket's keys are sorted, and so are the index's: a page of the listing is compared with the rows of the same
-stretch of keys. What is new or changed is read, what is gone is dropped. A pass does two things:
+stretch of keys. What is new or changed is read, what is gone is dropped; what a deletion has on its way is left to it.
+A pass does two things, in this order:
 
 - *hot*: every organization from yesterday on, where new traces land;
 - *cold*: the whole bucket, a stretch a pass, as far as the time budget goes, and round again. A bucket of a few
   thousand objects is walked whole in every pass; one of millions in the background.
+
+What cannot be read, or not be written down, is counted and told; it keeps nothing else from being seen.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from time import monotonic
+from typing import Any
 
 import structlog
 from django.db.models import F, QuerySet
@@ -22,7 +26,14 @@ from dagy.capture.keys import decode_metadata
 from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
-from dagy_console.exceptions.index.indexing import IndexedTrace, indexed, put_traces
+from dagy_console.exceptions.index.indexing import (
+    UNREADABLE,
+    IndexedTrace,
+    forget_transactions,
+    indexed,
+    put_traces,
+    remove_traces,
+)
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import IndexState, Trace
 from dagy_console.exceptions.reading import extract_fields, unreadable
@@ -33,10 +44,8 @@ THREADS = 16
 PIECE = 250
 # Index rows that are compared with one page of the listing at most.
 MOST_ROWS = 5_000
-# In place of an ETag: the object could not be read. It is tried again after a while, for somebody may mend it.
-UNREADABLE = "unreadable"
+# What cannot be read is tried again after a while, for somebody may mend it.
 TRY_AGAIN = timedelta(minutes=10)
-MANY = 10
 # The key that sorts behind every key of the prefix: "0" follows "/".
 END = PREFIX[:-1] + "0"
 _Listing = tuple[list[storage.ListedObject], bool]
@@ -49,66 +58,91 @@ class Findings:
     listed: int = 0
     read: int = 0
     removed: int = 0
+    refused: int = 0
 
     def add(self, other: "Findings") -> None:
         self.listed += other.listed
         self.read += other.read
         self.removed += other.removed
+        self.refused += other.refused
 
 
 def reconcile(*, budget_seconds: float = 8) -> Findings | None:
-    """One pass. None where another process is at it. Raises what the S3 server says, after noting it in the state."""
+    """One pass. None where another process is at it, or has taken it over. Raises what the S3 server says, after
+    noting it in the state."""
     IndexState.objects.get_or_create(pk=1)
-    this = IndexState.objects.filter(pk=1)
-    with leases.hold(this) as token:
+    with leases.hold(IndexState.objects.filter(pk=1)) as token:
         if token is None:
             return None
+        mine = IndexState.objects.filter(pk=1, lease_owner=token)
         try:
-            found = _pass(this, until=monotonic() + budget_seconds)
+            found = _pass(mine, until=monotonic() + budget_seconds)
+            _note(mine, checked_at=timezone.now(), problem=_trouble(leases.held(mine)))
+        except leases.Lost:
+            log.warning("traces.reconcile_lease_lost")
+            return None
         except ConsoleError as error:
-            this.update(problem=error.detail)
+            mine.update(problem=error.detail)
             raise
-        this.update(checked_at=timezone.now(), problem="")
     if found.read or found.removed:
         log.info("traces.reconciled", listed=found.listed, read=found.read, removed=found.removed)
     return found
 
 
-def _pass(this: QuerySet[IndexState], *, until: float) -> Findings:
+def _note(mine: QuerySet[IndexState], **values: Any) -> None:
+    """Write the state of the index. Raises leases.Lost where it is another's to write by now."""
+    if not mine.update(**values):
+        raise leases.Lost
+
+
+def _trouble(state: IndexState) -> str:
+    """What keeps traces from being read or written down, and what to do; "" where nothing does."""
+    told = []
+    unreadable = Trace.objects.filter(etag=UNREADABLE).count()
+    if unreadable and not Trace.objects.exclude(etag=UNREADABLE).exists():
+        told.append("The S3 server refuses to give any trace: the credentials lack s3:GetObject.")
+    elif unreadable:
+        told.append(
+            f"{unreadable:,} traces cannot be read and are listed by their keys alone: look for an archive class, an "
+            "encryption key or a policy that s3:GetObject fails at."
+        )
+    if refused := max(state.refused, state.refused_so_far):
+        told.append(f"PostgreSQL refuses {refused:,} rows, which no list shows: the log says why (traces.row_refused).")
+    return " ".join(told)
+
+
+def _pass(mine: QuerySet[IndexState], *, until: float) -> Findings:
     found = Findings()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="reconcile") as pool:
-        fresh = not this.get().position
-        # A small bucket is seen whole by the cold walk alone.
-        if not (fresh and _cold(this, found, until=until, pool=pool)):
-            _hot(found, pool=pool)
-        if not fresh:
-            _cold(this, found, until=until, pool=pool)
+        _hot(found, pool=pool)
+        _cold(mine, found, until=until, pool=pool)
     return found
 
 
 def _hot(found: Findings, *, pool: ThreadPoolExecutor) -> None:
     yesterday = timezone.now() - timedelta(days=1)
-    asked_at = database_time()
-    starts = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in storage.list_prefixes(PREFIX)}
-    # Asked for all at once: one after the other, a thousand organizations would take longer than a pass may.
-    first = {org: pool.submit(storage.list_page, org, start_after=start) for org, start in starts.items()}
-    for org, start in starts.items():
-        for stretch in walk(org, start_after=start, pool=pool, first=(asked_at, first[org])):
-            found.add(stretch.findings)
+    organizations = storage.list_prefixes(PREFIX)
+    # Asked for some at a time: one after the other takes longer than a pass may, all at once more memory than is good.
+    for start in range(0, len(organizations), THREADS):
+        asked_at = database_time()
+        days = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in organizations[start : start + THREADS]}
+        first = {org: pool.submit(storage.list_page, org, start_after=day) for org, day in days.items()}
+        for org, day in days.items():
+            for stretch in walk(org, start_after=day, pool=pool, first=(asked_at, first.pop(org))):
+                found.add(stretch.findings)
 
 
-def _cold(this: QuerySet[IndexState], found: Findings, *, until: float, pool: ThreadPoolExecutor) -> bool:
-    """A stretch of the walk round the bucket; True where the round ended in it."""
-    state = this.get()
+def _cold(mine: QuerySet[IndexState], found: Findings, *, until: float, pool: ThreadPoolExecutor) -> None:
+    """A stretch of the walk round the bucket."""
+    state: IndexState = leases.held(mine)
     if not state.position or state.cycle_started_at is None:
-        this.update(position="", cycle_started_at=timezone.now())
+        _note(mine, position="", cycle_started_at=timezone.now(), refused_so_far=0)
     for stretch in walk(PREFIX, start_after=state.position, pool=pool):
         found.add(stretch.findings)
-        this.update(position=stretch.upto)
+        _note(mine, position=stretch.upto, refused_so_far=F("refused_so_far") + stretch.findings.refused)
         if monotonic() > until and stretch.upto != END:
-            return False
-    this.update(position="", complete_at=F("cycle_started_at"))
-    return True
+            return
+    _note(mine, position="", complete_at=F("cycle_started_at"), refused=F("refused_so_far"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,24 +221,16 @@ def _is_news(item: storage.ListedObject, row: tuple[str, datetime] | None, asked
 
 
 def _settle(page: _Page) -> Stretch:
+    refused = 0
     try:
         # In pieces, so that rows are written while the page's other objects are still being read.
         for start in range(0, len(page.reads), PIECE):
-            put_traces(_readable([read.result() for read in page.reads[start : start + PIECE]]))
+            read = [read.result() for read in page.reads[start : start + PIECE]]
+            refused += put_traces([trace for trace in read if trace])
     finally:
         page.leave()
-    removed = 0
-    if page.gone:
-        removed = Trace.objects.filter(key__in=page.gone, indexed_at__lt=page.asked_at).delete()[0]
-    return Stretch(page.upto, Findings(listed=len(page.listed), read=len(page.reads), removed=removed))
-
-
-def _readable(read: list[IndexedTrace | None]) -> list[IndexedTrace]:
-    """What is still there. Raises where nothing at all can be read: then it is the permission, not the objects."""
-    there = [trace for trace in read if trace]
-    if len(there) >= MANY and all(trace.etag == UNREADABLE for trace in there):
-        raise storage.StorageDenied("The S3 server refuses to give any trace: the credentials lack s3:GetObject.")
-    return there
+    removed = remove_traces(page.gone, vanished_at=page.asked_at)
+    return Stretch(page.upto, Findings(len(page.listed), len(page.reads), removed, refused))
 
 
 def read_trace(item: storage.ListedObject) -> IndexedTrace | None:
@@ -234,6 +260,8 @@ def rebuild(*, restart: bool, report: Callable[[Findings, str], None]) -> Findin
     """
     IndexState.objects.get_or_create(pk=1)
     this = IndexState.objects.filter(pk=1)
+    if restart:
+        forget_transactions()
     if restart or not this.get().rebuild_position:
         this.update(rebuild_position="", rebuild_started_at=timezone.now())
     total = Findings()
@@ -242,5 +270,6 @@ def rebuild(*, restart: bool, report: Callable[[Findings, str], None]) -> Findin
             total.add(stretch.findings)
             this.update(rebuild_position=stretch.upto)
             report(total, stretch.upto)
-    this.update(rebuild_position="", complete_at=F("rebuild_started_at"), checked_at=timezone.now(), problem="")
+    this.update(rebuild_position="", complete_at=F("rebuild_started_at"), refused=total.refused, refused_so_far=0)
+    this.update(checked_at=timezone.now(), problem=_trouble(this.get()))
     return total
