@@ -6,6 +6,7 @@ from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 from pydantic import AfterValidator
 
+from dagy_console.core import storage
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, PageParams, QueryParams, StrictRouter
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
@@ -118,4 +119,5 @@ def download(request: ApiRequest, params: Query[KeyParams]) -> dict[str, Any]:
 @router.delete("/admin/exceptions", response={200: DeletedOut, **BODY_PROBLEMS})
 def delete(request: ApiRequest, body: DeleteIn) -> Any:
     """Delete traces by key, now. A key that is gone already counts as deleted."""
+    storage.check_ready()
     return delete_keys(actor=request.actor, keys=body.keys)

@@ -163,7 +163,7 @@ class TestByQuery:
         assert leases.take(row, seconds=60)
         row.update(state="running")
         job.batches.create(keys=five[:2])
-        storage.delete_objects(five[:2])  # the dead worker's last batch: in S3 only
+        storage.delete_objects(bucket.name, five[:2])  # the dead worker's last batch: in S3 only
         reconciling.reconcile()  # and noticed by others before it is counted
         assert deletion.unfinished_deletions() == []
         deletion.run_deletion(job.id)
@@ -297,11 +297,11 @@ def test_a_job_that_s3_fails_in_the_middle_says_how_far_it_came(as_actor, alice,
     delete = storage.delete_objects
     served = []
 
-    def two_then_none(keys):
+    def two_then_none(bucket_name, keys):
         if len(served) == 2:
             raise storage.StorageUnavailable("The S3 server did not answer.")
         served.extend(keys)
-        return delete(keys)
+        return delete(bucket_name, keys)
 
     monkeypatch.setattr(storage, "delete_objects", two_then_none)
     job = deletion.start_deletion(actor=as_actor(alice), query=parse(""), cutoff=timezone.now(), expected_count=5)

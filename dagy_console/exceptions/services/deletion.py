@@ -27,6 +27,7 @@ from dagy_console.core.database import database_time
 from dagy_console.core.errors import Conflict, ConsoleError, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors, tasks
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import UNFINISHED, DeletionBatch, DeletionError, DeletionJob, DeletionState, Trace
 from dagy_console.exceptions.search import TraceQuery
 
@@ -104,7 +105,7 @@ def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
     Raises PermissionDenied, Invalid (none, or too many keys), Unavailable where S3 could not be asked at all.
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
-    storage.traces_bucket()
+    traces_bucket()
     distinct = _distinct(keys)
     problems = selectors.problems_with_keys(actor, distinct)
     refused = [storage.FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]
@@ -261,10 +262,10 @@ def _batch_size(matched: int) -> int:
 def _delete_batch(batch: list[str], retry_after: Sequence[float]) -> storage.DeleteOutcome:
     for seconds in retry_after:
         try:
-            return storage.delete_objects(batch)
+            return storage.delete_objects(traces_bucket(), batch)
         except storage.StorageUnavailable:
             time.sleep(seconds)
-    return storage.delete_objects(batch)
+    return storage.delete_objects(traces_bucket(), batch)
 
 
 @transaction.atomic

@@ -22,6 +22,7 @@ from dagy.capture.keys import decode_metadata
 from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import IndexState, Trace
 from dagy_console.exceptions.reading import extract_fields, unreadable
@@ -89,9 +90,11 @@ def _pass(this: QuerySet[IndexState], *, until: float) -> Findings:
 def _hot(found: Findings, *, pool: ThreadPoolExecutor) -> None:
     yesterday = timezone.now() - timedelta(days=1)
     asked_at = database_time()
-    starts = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in storage.list_prefixes(PREFIX)}
+    starts = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in storage.list_prefixes(traces_bucket(), PREFIX)}
     # Asked for all at once: one after the other, a thousand organizations would take longer than a pass may.
-    first = {org: pool.submit(storage.list_page, org, start_after=start) for org, start in starts.items()}
+    first = {
+        org: pool.submit(storage.list_page, traces_bucket(), org, start_after=start) for org, start in starts.items()
+    }
     for org, start in starts.items():
         for stretch in walk(org, start_after=start, pool=pool, first=(asked_at, first[org])):
             found.add(stretch.findings)
@@ -132,7 +135,9 @@ def walk(
     try:
         while more:
             asked_at = first[0] if first else database_time()
-            listing = first[1].result() if first else storage.list_page(prefix, start_after=start_after)
+            listing = (
+                first[1].result() if first else storage.list_page(traces_bucket(), prefix, start_after=start_after)
+            )
             page, more = _compare(listing, prefix=prefix, start_after=start_after, asked_at=asked_at, pool=pool)
             settled, before, start_after, first = before, page, page.upto, None
             if settled:
@@ -210,7 +215,7 @@ def _readable(read: list[IndexedTrace | None]) -> list[IndexedTrace]:
 def read_trace(item: storage.ListedObject) -> IndexedTrace | None:
     """What the index keeps of the object; None where it went since it was listed."""
     try:
-        stored = storage.get_object(item.key, first_bytes=READ_BYTES)
+        stored = storage.get_object(traces_bucket(), item.key, first_bytes=READ_BYTES)
     except storage.ObjectGone:
         return None
     except storage.ObjectDenied:
