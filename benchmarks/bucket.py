@@ -49,6 +49,7 @@ def main() -> None:
 def put_objects(number: int) -> list[str]:
     """Traces of the last 30 days, but for the hours that every pass of reconciliation looks at; their keys."""
     from dagy_console.core import storage
+    from dagy_console.exceptions.bucket import traces_bucket
 
     shift = datetime.now(UTC) - tracegen.T0 - timedelta(seconds=tracegen.SPAN_S, days=3)
 
@@ -56,7 +57,9 @@ def put_objects(number: int) -> list[str]:
         trace = moved(tracegen.trace(index), shift)
         body = json.dumps(trace).encode()
         key = tracegen.s3_key(trace)
-        storage.put_object(key, body, metadata=tracegen.s3_meta(trace), content_type="application/json")
+        storage.put_object(
+            traces_bucket(), key, body, metadata=tracegen.s3_meta(trace), content_type="application/json"
+        )
         return key
 
     with ThreadPoolExecutor(16) as pool:

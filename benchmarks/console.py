@@ -99,11 +99,12 @@ def _close(keep: bool) -> None:
     from django.db import connection
 
     from dagy_console.core import storage
+    from dagy_console.exceptions.bucket import traces_bucket
 
     connection.close()
     if keep:
         return
-    bucket, client = storage.traces_bucket(), storage.client()
+    bucket, client = traces_bucket(), storage.client()
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
         for item in page.get("Contents", []):
             client.delete_object(Bucket=bucket, Key=item["Key"])

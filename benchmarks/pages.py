@@ -221,6 +221,7 @@ def _trace_cases(client: Any) -> Iterator[Case]:
 
 def _stored_trace(size: int) -> str:
     from dagy_console.core import storage
+    from dagy_console.exceptions.bucket import traces_bucket
     from dagy_console.exceptions.index.indexing import indexed, put_traces
     from dagy_console.exceptions.reading import extract_fields
 
@@ -229,10 +230,11 @@ def _stored_trace(size: int) -> str:
     row = {"id": 17, "name": "a row of the request's body", "tags": ["one", "two"], "note": "x" * 100}
     trace["event"]["body"]["rows"] = [row] * ((size - len(json.dumps(trace))) // (len(json.dumps(row)) + 2))
     key = tracegen.s3_key(trace)
+    bucket = traces_bucket()
     storage.put_object(
-        key, json.dumps(trace).encode(), metadata=tracegen.s3_meta(trace), content_type="application/json"
+        bucket, key, json.dumps(trace).encode(), metadata=tracegen.s3_meta(trace), content_type="application/json"
     )
-    stored = storage.get_object(key, first_bytes=256 * 1024)
+    stored = storage.get_object(bucket, key, first_bytes=256 * 1024)
     fields = extract_fields(
         stored.body, key=key, metadata=stored.metadata, last_modified=stored.last_modified, truncated=stored.truncated
     )

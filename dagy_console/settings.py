@@ -19,6 +19,7 @@ BASE_URL = env.text("DAGY_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 HTTPS = BASE_URL.startswith("https://")
 TRUSTED_PROXIES = env.whole("DAGY_TRUSTED_PROXIES", 0, least=0, most=10)
 DEMO = env.flag("DAGY_DEMO")
+WEB_THREADS = env.whole("DAGY_WEB_THREADS", 8, least=2, most=1000)
 
 ROOT_URLCONF = "dagy_console.urls"
 WSGI_APPLICATION = "dagy_console.wsgi.application"

@@ -9,6 +9,7 @@ from django.utils import timezone
 from dagy.capture.keys import decode_metadata, encode_metadata
 from dagy_console.core import storage
 from dagy_console.demo.objects import DemoObject
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
 from dagy_console.exceptions.index.reconciling import READ_BYTES
 from dagy_console.exceptions.keys import PREFIX
@@ -21,7 +22,7 @@ BATCH = 300
 
 def has_traces() -> bool:
     """Whether the bucket or the index holds any trace. Raises what the S3 server says."""
-    return Trace.objects.exists() or bool(storage.list_page(PREFIX, limit=1)[0])
+    return Trace.objects.exists() or bool(storage.list_page(traces_bucket(), PREFIX, limit=1)[0])
 
 
 def store(objects: Sequence[DemoObject], *, report: Callable[[int], None]) -> None:
@@ -41,7 +42,7 @@ def store(objects: Sequence[DemoObject], *, report: Callable[[int], None]) -> No
 
 def _write(item: DemoObject) -> IndexedTrace:
     metadata = encode_metadata(item.metadata)
-    etag = storage.put_object(item.key, item.body, metadata=metadata, content_type="application/json")
+    etag = storage.put_object(traces_bucket(), item.key, item.body, metadata=metadata, content_type="application/json")
     now = timezone.now()
     fields = extract_fields(
         item.body[:READ_BYTES],

@@ -11,6 +11,7 @@ from dagy_console.core import storage
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError, NotFound
 from dagy_console.core.permissions import Permission
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.preview import Preview, build_preview
 from dagy_console.exceptions.selectors import problems_with_keys
@@ -18,6 +19,8 @@ from dagy_console.exceptions.selectors import problems_with_keys
 # Above this the page shows the beginning only; the download is always whole.
 WHOLE_BYTES = 32 * 1024 * 1024
 BEGINNING_BYTES = 256 * 1024
+# What has not come by then is not waited for: the page shows what it has.
+READ_SECONDS = 1.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,12 @@ def read_preview(trace: Trace) -> Reading:
     bucket = settings.TRACES_BUCKET
     uri = f"s3://{bucket}/{trace.key}"
     try:
-        stored = storage.get_object(trace.key, first_bytes=None if trace.size <= WHOLE_BYTES else BEGINNING_BYTES)
+        stored = storage.get_object(
+            traces_bucket(),
+            trace.key,
+            first_bytes=None if trace.size <= WHOLE_BYTES else BEGINNING_BYTES,
+            seconds=READ_SECONDS,
+        )
     except ConsoleError as error:
         return Reading(bucket, uri, problem={"title": error.title, "detail": error.detail}, status=error.status)
     metadata = decode_metadata(dict(stored.metadata))
@@ -49,8 +57,8 @@ def stored_response(actor: Actor, key: str) -> StreamingHttpResponse:
     actor.require(Permission.EXCEPTIONS_READ)
     for problem in problems_with_keys(actor, [key]).values():
         raise NotFound(f"There is no such trace. {problem}")
-    chunks, size = storage.stream_object(key)
-    response = StreamingHttpResponse(chunks, content_type="application/json")
-    response["Content-Length"] = str(size)
+    stream = storage.stream_object(traces_bucket(), key)
+    response = StreamingHttpResponse(stream, content_type="application/json")
+    response["Content-Length"] = str(stream.size)
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -10,7 +10,7 @@ from django.utils import timezone
 from dagy_console.audit.actions import Outcome
 from dagy_console.core import times, words
 from dagy_console.core.health import Status
-from dagy_console.exceptions.models import DeletionState
+from dagy_console.core.jobs import JobState
 
 HOUR, DAY = 3_600, 86_400
 
@@ -59,7 +59,7 @@ def test_a_share_below_one_percent_is_not_nothing() -> None:
     assert [words.share(value) for value in (0, 0.2, 41.9, 100)] == ["0\u202f%", "<1\u202f%", "41\u202f%", "100\u202f%"]
 
 
-@pytest.mark.parametrize("states", [Status, Outcome, DeletionState])
+@pytest.mark.parametrize("states", [Status, Outcome, JobState])
 def test_every_state_outcome_and_health_has_a_tone(states: type[StrEnum]) -> None:
     assert {str(state) for state in states} <= words.TONES.keys()
 

@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 
 from dagy_console.core import storage
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.index.reconciling import read_trace
 from tests.exceptions.troubled_s3 import TroubledS3
@@ -51,7 +52,7 @@ def index_elsewhere(django_db_setup: None, django_db_blocker: Any) -> Iterator[C
 
     def index(*keys: str) -> None:
         written.extend(keys)
-        objects = [item for item in storage.list_page("exceptions/")[0] if item.key in keys]
+        objects = [item for item in storage.list_page(traces_bucket(), "exceptions/")[0] if item.key in keys]
         traces = [trace for trace in map(read_trace, objects) if trace]
         in_a_thread(lambda: put_traces(traces))
 

@@ -38,7 +38,7 @@ def test_an_unhandled_error_in_an_endpoint_is_a_problem_and_a_trace(api, alice, 
 
     assert capture.flush(10)
     (key,) = bucket.keys()
-    trace = json.loads(storage.get_object(key).body)
+    trace = json.loads(storage.get_object(bucket.name, key).body)
     assert key.endswith("_req-broken.json") and key.startswith("exceptions/_none/")
     assert (trace["exception_type"], trace["http_method"]) == ("ZeroDivisionError", "GET")
     assert trace["http_path"] == "/admin/exceptions/content"
@@ -78,7 +78,7 @@ def test_a_captured_trace_reads_in_the_index_as_it_does_from_the_bucket(captured
     at_once = extract_fields(
         json.dumps(stored.body).encode(), key=stored.key, metadata=stored.metadata, last_modified=stored.last_modified
     )
-    obj = storage.get_object(stored.key)
+    obj = storage.get_object(bucket.name, stored.key)
     from_bucket = extract_fields(
         obj.body, key=obj.key, metadata=capture.decode_metadata(dict(obj.metadata)), last_modified=obj.last_modified
     )

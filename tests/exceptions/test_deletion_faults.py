@@ -120,7 +120,7 @@ def test_a_cancelled_deletion_counts_the_batch_that_was_under_way(as_actor, alic
     row = DeletionJob.objects.filter(id=job.id)
     row.update(state="running", started_at=timezone.now())
     claims.claim(job, keys[:5])
-    storage.delete_objects(keys[:4])
+    storage.delete_objects(bucket.name, keys[:4])
     deletion.cancel_deletion(actor=as_actor(alice), job_id=job.id)
     reconciling.reconcile()
     run(job)
@@ -210,9 +210,9 @@ def test_cancelling_selected_keys_before_their_turn_lets_them_go(as_actor, alice
     assert not DeletionClaim.objects.exists() and len(bucket.keys()) == COUNT
 
 
-def test_reconciliation_leaves_what_a_deletion_has_on_its_way(job, keys):
+def test_reconciliation_leaves_what_a_deletion_has_on_its_way(job, bucket, keys):
     claims.claim(job, keys[:4])
-    storage.delete_objects(keys[:6])
+    storage.delete_objects(bucket.name, keys[:6])
     reconciling.reconcile()
     assert sorted(Trace.objects.values_list("key", flat=True)) == sorted([*keys[:4], *keys[6:]])
 
@@ -259,7 +259,7 @@ def test_a_job_whose_worker_died_is_taken_over_when_its_lease_ends(bucket, job, 
     assert leases.take(row, seconds=60)
     row.update(state="running")
     claims.claim(job, keys[:5])
-    storage.delete_objects(keys[:5])  # the dead worker's last batch: in S3 only
+    storage.delete_objects(bucket.name, keys[:5])  # the dead worker's last batch: in S3 only
     reconciling.reconcile()
     assert jobs.unheld(deletion.JOB) == []
     run(job)

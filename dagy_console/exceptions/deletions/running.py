@@ -16,6 +16,7 @@ from django.utils import timezone
 from dagy_console.core import jobs, leases, storage
 from dagy_console.core.errors import Unavailable
 from dagy_console.core.storage import FailedKey
+from dagy_console.exceptions.bucket import BucketUnset, traces_bucket
 from dagy_console.exceptions.deletions import claims, selectors
 from dagy_console.exceptions.models import DeletionJob
 
@@ -140,8 +141,8 @@ def ask(keys: Sequence[str], pauses: Sequence[float]) -> Answer:
     for pause in (0, *pauses):
         time.sleep(pause)
         try:
-            told = storage.delete_objects(left)
-        except (storage.BucketUnset, storage.BucketMissing, storage.StorageDenied) as error:
+            told = storage.delete_objects(traces_bucket(), left)
+        except (BucketUnset, storage.BucketMissing, storage.StorageDenied) as error:
             answer.refused = error.detail
             answer.errors += [FailedKey(key, REFUSED, error.detail) for key in left]
             return answer

@@ -21,6 +21,7 @@ from dagy_console.core.database import horizon as horizon_now
 from dagy_console.core.errors import Conflict, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
 from dagy_console.core.storage import FailedKey
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.deletions import claims, running, selectors
 from dagy_console.exceptions.models import DeletionClaim, DeletionJob
 from dagy_console.exceptions.reading import NO_ORG
@@ -106,7 +107,8 @@ def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
     PostgreSQL did not answer: then the deletion goes on in the background, as the job that is named.
     """
     actor.require(Permission.EXCEPTIONS_DELETE)
-    storage.traces_bucket()
+    traces_bucket()
+    storage.check_ready()
     distinct = _distinct(keys)
     problems = problems_with_keys(actor, distinct)
     refused = [FailedKey(key, "InvalidKey", problem) for key, problem in problems.items()]

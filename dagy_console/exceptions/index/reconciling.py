@@ -26,6 +26,7 @@ from dagy.capture.keys import decode_metadata
 from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.index.indexing import (
     UNREADABLE,
     IndexedTrace,
@@ -121,12 +122,13 @@ def _pass(mine: QuerySet[IndexState], *, until: float) -> Findings:
 
 def _hot(found: Findings, *, pool: ThreadPoolExecutor) -> None:
     yesterday = timezone.now() - timedelta(days=1)
-    organizations = storage.list_prefixes(PREFIX)
+    bucket = traces_bucket()
+    organizations = storage.list_prefixes(bucket, PREFIX)
     # Asked for some at a time: one after the other takes longer than a pass may, all at once more memory than is good.
     for start in range(0, len(organizations), THREADS):
         asked_at = database_time()
         days = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in organizations[start : start + THREADS]}
-        first = {org: pool.submit(storage.list_page, org, start_after=day) for org, day in days.items()}
+        first = {org: pool.submit(storage.list_page, bucket, org, start_after=day) for org, day in days.items()}
         for org, day in days.items():
             for stretch in walk(org, start_after=day, pool=pool, first=(asked_at, first.pop(org))):
                 found.add(stretch.findings)
@@ -166,7 +168,9 @@ def walk(
     try:
         while more:
             asked_at = first[0] if first else database_time()
-            listing = first[1].result() if first else storage.list_page(prefix, start_after=start_after)
+            listing = (
+                first[1].result() if first else storage.list_page(traces_bucket(), prefix, start_after=start_after)
+            )
             page, more = _compare(listing, prefix=prefix, start_after=start_after, asked_at=asked_at, pool=pool)
             settled, before, start_after, first = before, page, page.upto, None
             if settled:
@@ -236,7 +240,7 @@ def _settle(page: _Page) -> Stretch:
 def read_trace(item: storage.ListedObject) -> IndexedTrace | None:
     """What the index keeps of the object; None where it went since it was listed."""
     try:
-        stored = storage.get_object(item.key, first_bytes=READ_BYTES)
+        stored = storage.get_object(traces_bucket(), item.key, first_bytes=READ_BYTES)
     except storage.ObjectGone:
         return None
     except storage.ObjectDenied:

@@ -14,6 +14,7 @@ from dagy_console.core import storage
 from dagy_console.core.actors import Actor
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors
+from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
 
 
@@ -32,10 +33,10 @@ def start_download(*, actor: Actor, key: str) -> Download:
     """Raises PermissionDenied, NotFound (also where the object has gone from S3), Unavailable."""
     actor.require(Permission.EXCEPTIONS_DOWNLOAD)
     trace = selectors.get_trace(actor, key)
-    storage.check_object(key)
+    storage.check_object(traces_bucket(), key)
     filename = _filename(trace)
     expires_at = timezone.now() + timedelta(seconds=settings.DOWNLOAD_SECONDS)
-    url = storage.presigned_download(key, filename=filename)
+    url = storage.presigned_download(traces_bucket(), key, filename=filename)
     record(
         Action.TRACE_DOWNLOADED,
         actor=actor,
