@@ -130,6 +130,7 @@ CELERY_BEAT_SCHEDULE = {
     },
     "resume-deletions": {"task": "exceptions.resume_deletions", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
+    "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
     "remove-expired-sign-ins": {
