@@ -30,7 +30,7 @@ PAGES = {
     "exceptions:list": (200, 403),
     "exceptions:trace": (404, 403),
     "exceptions:content": (404, 403),
-    "exceptions:download": (404, 403),
+    "exceptions:download": (405, 405),
     "exceptions:deletions": (200, 403),
     "exceptions:deletion-confirm": (405, 405),
     "exceptions:deletion-start": (405, 405),
@@ -132,6 +132,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
             actor=actor, token_id=alice.access_tokens.get().pk
         ),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
+        download.record_reading: lambda: download.record_reading(actor=actor, key=a_trace),
         deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace]),
         deletion.start_deletion: lambda: deletion.start_deletion(
             actor=actor, query=parse(""), cutoff=Trace.objects.get().indexed_at, expected_count=1

@@ -11,7 +11,10 @@ from django.utils import timezone
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from dagy_console.core.visible import visible
+
 register = template.Library()
+register.filter("visible", lambda text: visible("" if text is None else str(text)))
 
 _STEPS = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (60 * 86_400, 86_400, "d"))
 _MONTH = 30 * 86_400
