@@ -138,6 +138,7 @@ CELERY_BEAT_SCHEDULE = {
     "resume-jobs": {"task": "core.resume_jobs", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},
+    "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
     "remove-expired-sign-ins": {

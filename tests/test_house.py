@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -23,44 +24,59 @@ from dagy_console.core.permissions import (
     Permission,
     Role,
 )
+from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, parse
 from dagy_console.exceptions.services import download
+from tests.conftest import PASSWORD
 
 ROOT = Path(settings_module.__file__).parent
-JOB = "00000000-0000-7000-8000-000000000000"
+# Page -> method, what it is given (what a super admin may be given succeeds), and what a super admin and a viewer get.
+# A member of no staff is refused for the permission, whatever else may be wrong with the request.
 PAGES = {
-    "home": (200, 200),
-    "system": (200, 403),
-    "preferences": (405, 405),
-    "exceptions:list": (200, 403),
-    "exceptions:trace": (404, 403),
-    "exceptions:content": (404, 403),
-    "exceptions:download": (404, 403),
-    "exceptions:deletions": (200, 403),
-    "exceptions:deletion-confirm": (405, 405),
-    "exceptions:deletion-start": (405, 405),
-    "exceptions:deletion": (404, 403),
-    "exceptions:deletion-cancel": (405, 405),
-    "audit:list": (200, 403),
+    "home": ("GET", {}, 200, 200),
+    "system": ("GET", {}, 200, 403),
+    "preferences": ("POST", {"theme": "dark"}, 302, 302),
+    "exceptions:list": ("GET", {"q": "org:org_blue"}, 200, 403),
+    "exceptions:trace": ("GET", {"key": "{key}"}, 200, 403),
+    "exceptions:content": ("GET", {"key": "{key}"}, 200, 403),
+    "exceptions:download": ("POST", {"key": "{key}"}, 303, 403),
+    "exceptions:deletions": ("GET", {}, 200, 403),
+    "exceptions:deletion-confirm": ("POST", {"key": "{key}"}, 200, 403),
+    "exceptions:deletion-start": (
+        "POST",
+        {
+            "keys_json": '["{key}"]',
+            "cutoff": "{now}",
+            "snapshot": "{snapshot}",
+            "expected_count": "1",
+            "typed_count": "1",
+        },
+        302,
+        403,
+    ),
+    "exceptions:deletion": ("GET", {}, 200, 403),
+    "exceptions:deletion-cancel": ("POST", {}, 302, 403),
+    "audit:list": ("GET", {}, 200, 403),
 }
-# Operation -> what a super admin and a viewer get for an empty request.
+# Operation -> the query or (not for GET) the body, and what a super admin and a viewer get.
 OPERATIONS = {
-    "POST /auth/login": (422, 422),
-    "POST /auth/logout": (204, 204),
-    "GET /me": (200, 200),
-    "GET /users/me": (200, 200),
-    "GET /admin/exceptions": (200, 403),
-    "GET /admin/exceptions/summary": (200, 403),
-    "DELETE /admin/exceptions": (422, 422),
-    "GET /admin/exceptions/content": (422, 422),
-    "GET /admin/exceptions/download": (422, 422),
-    "GET /audit-logs": (200, 403),
-    "GET /audit-logs/{entry_id}": (404, 403),
-    "GET /demo/error": (500, 500),
-    "POST /demo/error": (500, 500),
+    "POST /auth/login": ({"email": "alice@dagy.example", "password": PASSWORD}, 200, 200),
+    "POST /auth/logout": ({}, 204, 204),
+    "GET /me": ({}, 200, 200),
+    "GET /users/me": ({}, 200, 200),
+    "GET /admin/exceptions": ({"limit": "5"}, 200, 403),
+    "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200, 403),
+    "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200, 403),
+    "GET /admin/exceptions/content": ({"key": "{key}"}, 200, 403),
+    "GET /admin/exceptions/download": ({"key": "{key}"}, 200, 403),
+    "GET /audit-logs": ({}, 200, 403),
+    "GET /audit-logs/{entry_id}": ({}, 200, 403),
+    "GET /demo/error": ({}, 500, 500),
+    "POST /demo/error": ({}, 500, 500),
 }
+OPEN = {"/auth/login", "/demo/error"}
 
 
 def console_urls():
@@ -91,24 +107,71 @@ def test_every_page_and_every_operation_has_a_permission_test():
     assert sorted(set(operations())) == sorted(OPERATIONS)
 
 
+def filled(value, facts):
+    """The given parameters with the facts of this test in them."""
+    text = json.dumps(value)
+    for name, fact in facts.items():
+        text = text.replace(f"{{{name}}}", fact)
+    return json.loads(text)
+
+
+@pytest.fixture
+def facts(a_trace, as_actor, alice):
+    """A trace, a deletion that waits, and an entry of the record."""
+    job = deletion.start_key_deletion(
+        actor=as_actor(alice), keys=["exceptions/org_blue/elsewhere.json"], expected_count=1
+    )
+    entry, now = AuditEntry.objects.latest("at"), horizon()
+    return {
+        "key": a_trace,
+        "job": str(job.id),
+        "entry": str(entry.id),
+        "now": to_rfc3339(now.at),
+        "snapshot": now.snapshot,
+    }
+
+
 @pytest.mark.parametrize("name", PAGES)
-def test_who_may_open_a_page(name, browse, client, alice, vera):
-    args = [JOB] if name in {"exceptions:deletion", "exceptions:deletion-cancel"} else []
-    url = reverse(name, args=args)
-    assert (browse(alice).get(url).status_code, browse(vera).get(url).status_code) == PAGES[name]
-    assert client.get(url)["Location"].startswith("/accounts/login/?next=")
+def test_who_may_open_a_page(name, browse, client, alice, vera, facts):
+    method, given, staff, viewer = PAGES[name]
+    url = reverse(name, args=[facts["job"]] if name in {"exceptions:deletion", "exceptions:deletion-cancel"} else [])
+    given = filled(given, facts)
+    assert call_page(client, method, url, given)["Location"].startswith("/accounts/login/?next=")
+    browsers = browse(alice), browse(vera)
+    before = tally()
+    assert call_page(browsers[1], method, url, given).status_code == viewer
+    assert viewer != 403 or tally() == before, "who is refused has changed nothing"
+    assert call_page(browsers[0], method, url, given).status_code == staff
+
+
+def call_page(caller, method, url, given):
+    return caller.get(url, given) if method == "GET" else caller.post(url, given)
+
+
+def tally():
+    """What there is, but for the entries that tell of refusals."""
+    jobs = list(DeletionJob.objects.order_by("id").values_list("id", "state"))
+    return Trace.objects.count(), jobs, AuditEntry.objects.exclude(action="permission.denied").count()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-def test_who_may_call_an_operation(operation, api, client, alice, vera):
+def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
-    path = path.replace("{entry_id}", JOB)
-    answers = [
-        caller.generic(method, path, content_type="application/json").status_code for caller in (api(alice), api(vera))
-    ]
-    assert tuple(answers) == OPERATIONS[operation]
-    if path not in {"/auth/login", "/demo/error"}:
-        assert client.generic(method, path, content_type="application/json").status_code == 401
+    given, staff, viewer = OPERATIONS[operation]
+    path, given = path.replace("{entry_id}", facts["entry"]), filled(given, facts)
+    if path not in OPEN:
+        assert call_operation(client, method, path, given).status_code == 401
+    callers = api(alice), api(vera)
+    before = tally()
+    assert call_operation(callers[1], method, path, given).status_code == viewer
+    assert viewer != 403 or tally() == before, "who is refused has changed nothing"
+    assert call_operation(callers[0], method, path, given).status_code == staff
+
+
+def call_operation(caller, method, path, given):
+    if method == "GET":
+        return caller.get(path, given)
+    return caller.generic(method, path, json.dumps(given), content_type="application/json")
 
 
 @pytest.mark.parametrize("role", Role)
@@ -157,6 +220,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
             actor=actor, token_id=alice.access_tokens.get().pk
         ),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
+        download.record_reading: lambda: download.record_reading(actor=actor, key=a_trace),
         deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace], expected_count=1),
         deletion.start_deletion: lambda: deletion.start_deletion(actor=actor, query=parse(""), expected_count=1),
         deletion.start_confirmed: lambda: deletion.start_confirmed(

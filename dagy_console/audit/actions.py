@@ -24,6 +24,7 @@ class Action(StrEnum):
     PASSWORD_SET = "user.password_set", "Set a user's password"
     MEMBER_ADDED = "membership.created", "Added a member"
     ORGANIZATION_CREATED = "organization.created", "Created an organization"
+    TRACE_READ = "trace.read", "Read a trace"
     TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace"
     DELETION_STARTED = "deletion.started", "Started to delete traces"
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"

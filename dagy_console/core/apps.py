@@ -8,11 +8,16 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        from dagy_console.core import checks, health, lookups  # noqa: F401 - registers the settings checks
+        from dagy_console.core import checks, health, lookups, navigation  # noqa: F401 - registers the settings checks
+        from dagy_console.core.permissions import Permission
 
         lookups.register()
+        navigation.register("home", "Home", url_name="home", key="h", order=0)
+        navigation.register(
+            "system", "System", url_name="system", key="s", order=100, permission=Permission.PLATFORM_READ
+        )
         health.register("database", health.check_database)
         health.register("redis", health.check_redis)
         health.register("s3", health.check_storage)
-        health.register("workers", partial(health.check_heartbeat, "worker"))
-        health.register("beat", partial(health.check_heartbeat, "beat"))
+        health.register("workers", partial(health.check_heartbeat, "worker"), live=True)
+        health.register("beat", partial(health.check_heartbeat, "beat"), live=True)

@@ -1,16 +1,24 @@
-"""Health: each part registers a check; the worst one counts."""
+"""Health: each part registers a check; the worst one counts.
 
+A worker makes the checks when beat says so, and keeps what it found in Redis. Whoever is asked reads it there: a server
+that hangs makes no page slow, and strangers who ask often cost nothing.
+"""
+
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import redis
 import structlog
 from django.conf import settings
 from django.db import connection
 from django.utils import timezone
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from dagy_console.core import storage
 from dagy_console.core.errors import ConsoleError
@@ -38,21 +46,63 @@ class Health:
 log = structlog.get_logger(__name__)
 Check = Callable[[], tuple[Status, str]]
 _checks: dict[str, Check] = {}
+_live: dict[str, Check] = {}
+REPORT_KEY = "dagy:health"
+OLD_SECONDS = 30
 _ORDER = [Status.HEALTHY, Status.DEGRADED, Status.UNHEALTHY]
 HEARTBEAT_KEY = "dagy:heartbeat:"
 HEARTBEAT_SECONDS = 60
 
 
-def register(name: str, check: Check) -> None:
-    _checks[name] = check
+def register(name: str, check: Check, *, live: bool = False) -> None:
+    """`live` checks only look into Redis, and are made whenever somebody asks."""
+    (_live if live else _checks)[name] = check
+
+
+def names() -> set[str]:
+    """Every component of a report."""
+    return {*_checks, *_live, "checks"}
+
+
+def make_report() -> None:
+    """Make all checks and keep what they found. A check that raises is unhealthy, with its reason."""
+    with ThreadPoolExecutor(max_workers=len(_checks)) as pool:
+        found = list(pool.map(_run_apart, _checks.items()))
+    kept = {"at": time.time(), "components": [[part.name, part.status, part.message] for part in found]}
+    redis_client().set(REPORT_KEY, json.dumps(kept), ex=86_400)
 
 
 def report() -> Health:
-    """Every component's state. A check that raises is unhealthy, with its reason."""
-    with ThreadPoolExecutor(max_workers=len(_checks)) as pool:
-        components = list(pool.map(_run, _checks.items()))
-    worst = max((component.status for component in components), key=_ORDER.index, default=Status.HEALTHY)
-    return Health(worst, components)
+    """Every component's state as it was last found, in about a millisecond; `checks` says how long ago that was."""
+    try:
+        kept = redis_client().get(REPORT_KEY)
+    except redis.RedisError as error:
+        unknown = "unknown: what the checks found is kept in Redis."
+        return _health([Component("redis", *_redis_down(error)), Component("checks", Status.DEGRADED, unknown)])
+    live = [_run(item) for item in _live.items()]
+    if kept is None:
+        never = "nothing was checked in the last day: a worker does, when beat says so, every 10 s."
+        return _health([*live, Component("checks", Status.DEGRADED, never)])
+    found = json.loads(kept)
+    age = max(0, int(time.time() - found["at"]))
+    components = [Component(name, Status(status), message) for name, status, message in found["components"]]
+    if age <= OLD_SECONDS:
+        return _health([*components, *live, Component("checks", Status.HEALTHY, f"made {age} s ago")])
+    old = [Component(part.name, part.status, f"{age} s ago: {part.message}") for part in components]
+    late = Component("checks", Status.DEGRADED, f"made {age} s ago, and due every 10 s: look at workers and beat.")
+    return _health([*old, *live, late])
+
+
+def _health(components: list[Component]) -> Health:
+    return Health(max((component.status for component in components), key=_ORDER.index), components)
+
+
+def _run_apart(item: tuple[str, Check]) -> Component:
+    """In a thread of its own, whose connection to the database ends with it."""
+    try:
+        return _run(item)
+    finally:
+        connection.close()
 
 
 def _run(item: tuple[str, Check]) -> Component:
@@ -63,8 +113,6 @@ def _run(item: tuple[str, Check]) -> Component:
         # Anybody may read this page: hosts, ports and users are for the log.
         log.error("health.check_failed", component=name, error=f"{type(error).__name__}: {error}".strip())
         return Component(name, Status.UNHEALTHY, f"does not answer ({type(error).__name__}); the log says more")
-    finally:
-        connection.close()
 
 
 def check_database() -> tuple[Status, str]:
@@ -73,16 +121,22 @@ def check_database() -> tuple[Status, str]:
         return Status.HEALTHY, f"PostgreSQL {cursor.fetchone()[0].split()[0]}"
 
 
+@lru_cache(maxsize=1)
 def redis_client() -> "redis.Redis":
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+    retry = Retry(NoBackoff(), 1)
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=0.5, socket_connect_timeout=0.5, retry=retry)
 
 
 def check_redis() -> tuple[Status, str]:
     try:
         redis_client().ping()
     except redis.RedisError as error:
-        return Status.DEGRADED, f"Redis does not answer ({type(error).__name__}): background work waits."
+        return _redis_down(error)
     return Status.HEALTHY, "answers"
+
+
+def _redis_down(error: redis.RedisError) -> tuple[Status, str]:
+    return Status.DEGRADED, f"Redis does not answer ({type(error).__name__}): background work waits."
 
 
 def check_storage() -> tuple[Status, str]:

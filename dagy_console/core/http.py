@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
+from dagy_console.core import navigation
 from dagy_console.core.actors import Actor
-from dagy_console.core.permissions import Permission
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -39,14 +39,10 @@ def render_page(
 def console_context(request: HttpRequest) -> dict[str, Any]:
     """What every template may use besides its own context."""
     actor = getattr(request, "actor", None)
-    can = {
-        "exceptions": bool(actor and actor.can(Permission.EXCEPTIONS_READ)),
-        "audit": bool(actor and actor.can_somewhere(Permission.AUDIT_READ)),
-        "system": bool(actor and actor.can(Permission.PLATFORM_READ)),
-    }
     return {
         "actor": actor,
-        "can": can,
+        "can": navigation.powers(actor),
+        "places": navigation.places(actor),
         "theme": _choice(request, "theme", ("auto", "light", "dark")),
         "time_mode": _choice(request, "time", ("utc", "local")),
         "request_id": getattr(request, "request_id", ""),

@@ -14,6 +14,7 @@ from functools import lru_cache
 from math import ceil
 from time import monotonic
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -318,6 +319,16 @@ def presigned_download(bucket: str, key: str, *, filename: str) -> str:
             },
             ExpiresIn=settings.DOWNLOAD_SECONDS,
         )
+
+
+@lru_cache(maxsize=8)
+def public_origin(bucket: str) -> str:
+    """`https://host` of the bucket's presigned links."""
+    try:
+        parts = urlsplit(presigned_download(bucket, "any", filename="any"))
+    except StorageDenied:
+        return ""
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def check_bucket(bucket: str) -> None:

@@ -15,6 +15,12 @@ def heartbeat() -> None:
     health.beat("beat")
 
 
+@shared_task(name="core.check_health")
+def check_health() -> None:
+    """What /health and the pages show."""
+    health.make_report()
+
+
 @shared_task(name="core.make_partitions")
 def make_partitions() -> None:
     """This month's and the next three months' partitions, ahead of the rows."""

@@ -2,6 +2,7 @@
 
 from typing import Annotated, Any
 
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 from pydantic import AfterValidator
@@ -10,11 +11,12 @@ from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, Q
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
+from dagy_console.exceptions.handing_out import refuse_other_sites, stored_response
 from dagy_console.exceptions.keys import MAX_KEY_BYTES
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
 from dagy_console.exceptions.services.download import start_download
-from dagy_console.exceptions.stored import stored_response
+from dagy_console.exceptions.stored import downloadable
 from dagy_console.listing.api import ListParams, SearchParams, SummaryOut, list_page, summary_out
 
 router = StrictRouter(tags=["exceptions"])
@@ -100,12 +102,16 @@ _STORED = {"description": "The object's bytes, whatever they are", "content": {"
 @router.get("/admin/exceptions/content", response={200: None, **PROBLEMS}, openapi_extra={"responses": {200: _STORED}})
 def content(request: ApiRequest, params: Query[KeyParams]) -> HttpResponseBase:
     """The stored JSON, unchanged."""
-    return stored_response(request.actor, params.key)
+    return stored_response(request, params.key)
 
 
 @router.get("/admin/exceptions/download", response={200: DownloadOut, **PROBLEMS})
-def download(request: ApiRequest, params: Query[KeyParams]) -> dict[str, Any]:
+def download(request: ApiRequest, params: Query[KeyParams]) -> Any:
     """A link that downloads the trace, good for 15 minutes without signing in. Recorded in the audit log."""
+    refuse_other_sites(request)
+    if request.is_head:
+        downloadable(request.actor, params.key)
+        return HttpResponse(content_type="application/json")
     link = start_download(actor=request.actor, key=params.key)
     return {
         "url": link.url,

@@ -6,12 +6,21 @@ class ExceptionsConfig(AppConfig):
     label = "exceptions"
 
     def ready(self) -> None:
-        from dagy_console.core import health, jobs, partitions
+        from dagy_console.core import health, jobs, navigation, partitions
+        from dagy_console.core.permissions import Permission
         from dagy_console.exceptions import models
         from dagy_console.exceptions.deletions import running, services
         from dagy_console.exceptions.index import status
         from dagy_console.exceptions.index.capturing import start_capture
 
+        navigation.register(
+            "exceptions",
+            "Exceptions",
+            url_name="exceptions:list",
+            key="e",
+            order=10,
+            permission=Permission.EXCEPTIONS_READ,
+        )
         partitions.PARTITIONED[models.Trace._meta.db_table] = ""
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)

@@ -2,18 +2,20 @@
 
 from typing import Any
 
+from csp.decorators import csp_update
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
+from dagy_console.exceptions.handing_out import stored_response
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
-from dagy_console.exceptions.services.download import start_download
-from dagy_console.exceptions.stored import read_preview, stored_response
+from dagy_console.exceptions.services.download import record_reading, start_download
+from dagy_console.exceptions.stored import read_preview
 from dagy_console.listing.finding import count_up_to, neighbours
 from dagy_console.listing.language import BadQuery
 from dagy_console.listing.page import search_page
@@ -27,7 +29,7 @@ def traces(request: ConsoleRequest) -> HttpResponse:
 
 
 @require_safe
-def trace(request: ConsoleRequest) -> HttpResponse:
+def trace(request: ConsoleRequest) -> HttpResponseBase:
     """One trace, read from S3; where S3 fails, what the index knows and why there is no more."""
     query = query_or_none(request.GET.get("q", ""))
     row = selectors.get_trace(request.actor, request.GET.get("key", ""))
@@ -43,9 +45,11 @@ def trace(request: ConsoleRequest) -> HttpResponse:
         "query": query,
         "back_url": query.url,
         "content_url": trace_url(row.key, page="exceptions:content"),
-        "download_url": trace_url(row.key, page="exceptions:download"),
     }
-    return render_page(request, "exceptions/trace.html", context, status=reading.status)
+    if reading.preview and not request.is_head:
+        record_reading(actor=request.actor, key=row.key)
+    page = render_page(request, "exceptions/trace.html", context, status=reading.status)
+    return csp_update({"form-action": reading.origin})(lambda _: page)(request)
 
 
 def _neighbours(request: ConsoleRequest, query: TraceQuery, row: Trace) -> dict[str, str | None]:
@@ -81,10 +85,11 @@ def query_or_none(text: str) -> TraceQuery:
 @require_safe
 def content(request: ConsoleRequest) -> HttpResponseBase:
     """The stored bytes, unchanged."""
-    return stored_response(request.actor, request.GET.get("key", ""))
+    return stored_response(request, request.GET.get("key", ""))
 
 
-@require_safe
+@require_POST
 def download(request: ConsoleRequest) -> HttpResponse:
-    """To the presigned link. A GET that is recorded: a form's redirect to S3 would break the page's CSP."""
-    return HttpResponseRedirect(start_download(actor=request.actor, key=request.GET.get("key", "")).url)
+    """To the presigned link, which the trace's page lets its form lead to."""
+    link = start_download(actor=request.actor, key=request.POST.get("key", ""))
+    return HttpResponseRedirect(link.url, status=303)

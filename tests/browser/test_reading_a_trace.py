@@ -106,7 +106,7 @@ def test_the_download_is_the_object_under_a_readable_name_and_on_record(
     rich: Page, stack: Stack, tmp_path: Path
 ) -> None:
     with rich.expect_download() as started:
-        rich.get_by_role("link", name="Download").click()
+        rich.get_by_role("button", name="Download").click()
     download = started.value
     assert "X-Amz-Expires=900" in download.url and not download.url.startswith(stack.url)
     assert re.fullmatch(rf"LedgerError_org_blue_\d{{8}}T\d{{6}}Z_{RICH}\.json", download.suggested_filename)

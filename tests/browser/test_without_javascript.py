@@ -34,7 +34,7 @@ def test_sign_in_search_read_download_and_delete_work_without_javascript(
     page.locator("#results [data-open]").first.click()
     expect(page.get_by_role("heading", name="ValueError", level=1)).to_be_visible()
     with page.expect_download() as started:
-        page.get_by_role("link", name="Download").click()
+        page.get_by_role("button", name="Download").click()
     started.value.save_as(tmp_path / "trace.json")
     assert (tmp_path / "trace.json").read_bytes() in [body_of(stack, key) for key in keys]
 

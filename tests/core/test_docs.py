@@ -59,7 +59,7 @@ def test_every_key_of_the_search_language_is_listed(heading: str, listing: Listi
 
 def test_every_health_component_is_listed() -> None:
     text = (DOCS / "operating.md").read_text()
-    assert all(f"`{name}`" in text for name in health._checks)
+    assert all(f"`{name}`" in text for name in health.names())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -79,9 +79,8 @@ class TestByKey:
     def test_a_key_that_is_none_of_a_trace_is_an_error_and_the_others_are_deleted(self, api, alice, bucket, five, key):
         answer = delete(api(alice), [key, five[0]]).json()
         assert answer["deleted"] == [five[0]]
-        # A key that no object can have is not echoed whole.
-        shown = key if len(key) <= 1024 else key[:1024] + "…"
-        assert [(error["key"], error["code"]) for error in answer["errors"]] == [(shown, "InvalidKey")]
+        told = key if len(key) <= 1024 else key[:1024] + "…"
+        assert [(error["key"], error["code"]) for error in answer["errors"]] == [(told, "InvalidKey")]
 
     def test_an_encoded_path_is_a_plain_key_and_touches_nothing_else(self, api, alice, bucket, five):
         before = bucket.keys()

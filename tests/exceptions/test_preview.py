@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dagy_console.exceptions.preview import Preview, build_preview
 from dagy_console.exceptions.preview.json_tree import Node
 
+BASE = "https://console.example.com"
 KEY = "exceptions/org_123/2026/01/15/103000123456_abc-123.json"
 METADATA = {
     "exception-type": "ShopError",
@@ -72,7 +73,12 @@ def preview(
 ) -> Preview:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return build_preview(
-        raw, key=key, size=len(raw), truncated=truncated, metadata=METADATA if metadata is None else metadata
+        raw,
+        key=key,
+        size=len(raw),
+        truncated=truncated,
+        metadata=METADATA if metadata is None else metadata,
+        base_url=BASE,
     )
 
 
@@ -202,7 +208,7 @@ def test_a_key_of_another_layout_is_said() -> None:
 
 def test_a_truncated_body_shows_what_was_read() -> None:
     raw = json.dumps({**TRACE, "zzz": "x" * 1_000}).encode()
-    shown = build_preview(raw[:-500], key=KEY, size=len(raw), truncated=True, metadata=METADATA)
+    shown = build_preview(raw[:-500], key=KEY, size=len(raw), truncated=True, metadata=METADATA, base_url=BASE)
     assert len(shown.problems) == 1
     assert shown.problems[0].startswith("Only the first ")
     assert shown.exceptions[-1].type == "shop.errors.ShopError"
@@ -309,7 +315,7 @@ def test_curl_is_safe_to_paste_and_names_what_was_scrubbed() -> None:
     words = run_in_shell(shown.curl, AUTHORIZATION="t0ken")
     assert words == [
         "--globoff",
-        "https://api.example.com/runs?dry=1",
+        "https://console.example.com/runs?dry=1",
         "-H",
         "authorization: Bearer t0ken",
         "-H",
@@ -317,6 +323,7 @@ def test_curl_is_safe_to_paste_and_names_what_was_scrubbed() -> None:
         "--data-raw",
         '{"flow": "it\'s"}',
     ]
+    assert shown.curl.startswith("# It was sent to the host api.example.com\n"), "it is told, and not asked"
     assert shown.curl_notes == ("authorization was scrubbed by the writer: set AUTHORIZATION first.",)
 
 
@@ -325,13 +332,13 @@ def test_curl_of_a_hostile_request_runs_nothing() -> None:
     event = {"headers": {"x": evil, evil: "1", "host": evil, "y": "$(id)'"}, "query": {evil: evil}, "body": evil}
     shown = preview({**TRACE, "http_path": "/" + evil, "event": event})
     assert shown.curl is not None
-    words = run_in_shell(shown.curl, BASE_URL="http://localhost")
+    words = run_in_shell(shown.curl)
     assert words[0] == "--globoff"
     assert words[-2] == "--data-raw"
     assert words[2:-2] == ["-H", "y: $(id)'"]
-    assert words[1].startswith("http://localhost/'")
+    assert words[1].startswith(BASE + "/'")
     assert len(shlex.split(shown.curl)) > 4
-    assert any("BASE_URL" in note for note in shown.curl_notes)
+    assert "#" not in shown.curl.splitlines()[0], "a host that is none is not even told"
     assert any("control characters" in note for note in shown.curl_notes)
 
 
@@ -361,10 +368,10 @@ def test_20_megabytes_open_in_little_time_and_memory(kind: str) -> None:
 import json, resource, sys, time
 from dagy_console.exceptions.preview import build_preview
 trace = json.loads(sys.stdin.read())
-build_preview(json.dumps(trace).encode(), key="k", size=1, truncated=False, metadata={{}})
+build_preview(json.dumps(trace).encode(), key="k", size=1, truncated=False, metadata={{}}, base_url="")
 raw = ({LARGE[kind]}).encode()
 before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-build_preview(raw, key="k", size=len(raw), truncated=False, metadata={{}})
+build_preview(raw, key="k", size=len(raw), truncated=False, metadata={{}}, base_url="")
 print(json.dumps([time.process_time() - start, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000]))
 """
     done = subprocess.run(
@@ -402,6 +409,6 @@ _JSON = st.recursive(
 def test_no_json_breaks_the_preview(body: Any, key: str, metadata: dict[str, str]) -> None:
     for ascii_only in (True, False):
         raw = json.dumps(body, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-        shown = build_preview(raw, key=key, size=len(raw), truncated=False, metadata=metadata)
+        shown = build_preview(raw, key=key, size=len(raw), truncated=False, metadata=metadata, base_url=BASE)
         repr(shown).encode()
         assert not any(ord(character) < 0x20 and character != "\n" and character != "\t" for character in shown.raw)

@@ -6,6 +6,7 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import storage
@@ -129,7 +130,7 @@ def test_an_object_that_is_gone_is_a_404_that_says_so(browse, api, alice, bucket
 def test_a_forged_key_is_not_found_on_every_door(browse, api, alice, trace, key):
     assert page_of(browse(alice), key).status_code == 404
     assert browse(alice).get("/console/exceptions/content", {"key": key}).status_code == 404
-    assert browse(alice).get("/console/exceptions/download", {"key": key}).status_code == 404
+    assert browse(alice).post("/console/exceptions/download", {"key": key}).status_code == 404
     for path in ("content", "download"):
         assert api(alice).get(f"/admin/exceptions/{path}", {"key": key}).status_code in {404, 422}
     assert not AuditEntry.objects.filter(action="trace.downloaded").exists()
@@ -175,11 +176,76 @@ class TestDownload:
             assert refused.value.code == 403
 
     def test_from_the_page_leads_to_the_same_link(self, browse, alice, trace):
-        response = browse(alice).get("/console/exceptions/download", {"key": trace})
-        assert response.status_code == 302
-        assert response["Location"].startswith(storage.client().meta.endpoint_url)
+        browser = browse(alice)
+        response = browser.post("/console/exceptions/download", {"key": trace})
+        assert response.status_code == 303
+        server = storage.client().meta.endpoint_url
+        assert response["Location"].startswith(server)
+        policy = browser.get("/console/exceptions/trace", {"key": trace})["Content-Security-Policy"]
+        assert f"form-action 'self' {server};" in f"{policy};", "the page lets its form lead there"
+        assert server not in browser.get("/console/exceptions/")["Content-Security-Policy"]
+
+    def test_a_link_of_another_site_hands_out_nothing_and_records_nothing(self, api, browse, alice, trace):
+        browser = browse(alice)
+        assert browser.get("/console/exceptions/download", {"key": trace}).status_code == 405
+        for site in ("cross-site", "same-site"):
+            forged = browser.get(
+                "/admin/exceptions/download",
+                {"key": trace},
+                headers={"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate"},
+            )
+            assert (forged.status_code, forged["Content-Type"]) == (403, "application/problem+json")
+        assert not AuditEntry.objects.filter(action="trace.downloaded").exists()
+        own = browser.get("/admin/exceptions/download", {"key": trace}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert own.status_code == 200
+
+    def test_head_hands_out_nothing_and_records_nothing(self, api, alice, trace):
+        caller = api(alice)
+        for path in ("download", "content"):
+            answer = caller.head(f"/admin/exceptions/{path}", {"key": trace})
+            assert (answer.status_code, answer.content) == (200, b"")
+            assert caller.head(f"/admin/exceptions/{path}", {"key": trace + "x"}).status_code == 404
+        assert not AuditEntry.objects.filter(action__startswith="trace.").exists()
+
+    def test_no_transaction_waits_for_s3(self, as_actor, alice, trace, monkeypatch):
+        open_when_asked = []
+        monkeypatch.setattr(
+            storage, "check_object", lambda *_: open_when_asked.append(len(connection.savepoint_ids)) or 0
+        )
+        before = len(connection.savepoint_ids)
+        start_download(actor=as_actor(alice), key=trace)
+        assert open_when_asked == [before]
 
     def test_is_for_super_admins(self, api, browse, bob, trace):
         assert api(bob).get("/admin/exceptions/download", {"key": trace}).status_code == 403
-        assert browse(bob).get("/console/exceptions/download", {"key": trace}).status_code == 403
+        assert browse(bob).post("/console/exceptions/download", {"key": trace}).status_code == 403
         assert not AuditEntry.objects.filter(action="trace.downloaded").exists()
+
+
+def readings(trace):
+    return [entry.actor_email for entry in AuditEntry.objects.filter(action="trace.read", resource_id=trace)]
+
+
+def test_reading_a_trace_is_on_record_once_an_hour_for_each_reader(api, browse, alice, bob, trace):
+    for _ in range(2):
+        assert browse(alice).get("/console/exceptions/trace", {"key": trace}).status_code == 200
+        assert b"".join(api(alice).get("/admin/exceptions/content", {"key": trace}))
+    assert readings(trace) == [alice.email]
+    assert AuditEntry.objects.get(action="trace.read").org_id == "org_blue"
+    api(bob).get("/admin/exceptions/content", {"key": trace})
+    assert readings(trace) == [alice.email], "who is refused has read nothing"
+
+
+def test_reading_is_recorded_anew_when_the_hour_is_over(api, alice, trace, monkeypatch):
+    monkeypatch.setattr("dagy_console.exceptions.services.download.READING", timedelta(0))
+    for _ in range(2):
+        b"".join(api(alice).get("/admin/exceptions/content", {"key": trace}))
+    assert len(readings(trace)) == 2
+
+
+def test_letters_that_reorder_or_hide_are_shown_as_signs(browse, alice, bucket, indexed):
+    key = bucket.put(http_path="/admin\u202e/resu/", exception_message="zero\u200bwidth", function_name="f\u2066n")
+    indexed()
+    page = browse(alice).get("/console/exceptions/trace", {"key": key}).content.decode()
+    assert "\u202e" not in page and "\u200b" not in page and "\u2066" not in page
+    assert "⟨U+202E⟩" in page and "<bdi>" in page

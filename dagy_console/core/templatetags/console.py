@@ -11,8 +11,10 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from dagy_console.core import times, words
+from dagy_console.core.visible import visible
 
 register = template.Library()
+register.filter("visible", lambda text: visible("" if text is None else str(text)))
 
 _PROBLEMS = {
     "not-json": "not JSON",

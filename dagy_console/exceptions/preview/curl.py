@@ -7,8 +7,8 @@ import shlex
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from dagy_console.core.visible import visible
 from dagy_console.exceptions.preview.request import SCRUBBED, RawRequest, is_scrubbed, query_text
-from dagy_console.exceptions.preview.text import visible
 
 MAX_HEADERS = 100
 MAX_BODY = 16 * 1024
@@ -42,37 +42,36 @@ class CurlCommand:
     notes: tuple[str, ...]
 
 
-def build_curl(request: RawRequest, *, body_was_cut: bool = False) -> CurlCommand | None:
-    """Write the request as curl; None where the method or the path is not known or is not one."""
+def build_curl(request: RawRequest, *, base_url: str, body_was_cut: bool = False) -> CurlCommand | None:
+    """Write the request as curl; None where the method or the path is not known or is not one.
+
+    It goes to `base_url`, never to the stored host, which whoever made the request has chosen: secrets are put into it.
+    """
     if not _METHOD.fullmatch(request.method) or not request.path:
         return None
     notes: list[str] = []
     words = ["curl --globoff"]
     if request.method != ("GET" if request.body is None else "POST"):
         words.append(f"-X {request.method}")
-    words.append(_url(request, notes))
+    words.append(_url(request, base_url, notes))
     words += _headers(request, notes)
     if request.body is not None:
         words.append(f"--data-raw {_body(request.body, notes, was_cut=body_was_cut)}")
-    return CurlCommand(" \\\n  ".join(words), tuple(notes))
+    return CurlCommand(_sent_to(request) + " \\\n  ".join(words), tuple(notes))
 
 
-def _url(request: RawRequest, notes: list[str]) -> str:
-    headers = {name.lower(): value for name, value in request.headers}
-    host = headers.get("host", "")
-    scheme = (
-        "http" if headers.get("x-forwarded-proto") == "http" or host.startswith(("localhost", "127.0.0.1")) else "https"
-    )
+def _sent_to(request: RawRequest) -> str:
+    host = next((value for name, value in request.headers if name.lower() == "host"), "")
+    return f"# It was sent to the host {host}\n" if _HOST.fullmatch(host) else ""
+
+
+def _url(request: RawRequest, base_url: str, notes: list[str]) -> str:
     bare = _ORIGIN.sub("", request.path.partition("?")[0]).lstrip("/").encode("utf-8", "replace")
     path = "/" + quote(bare, safe="/%:@!$&'()*+,;=~{}-._")
     query = query_text(request.query)
     if is_scrubbed(" ".join(value for _, value in request.query)):
         notes.append("A value of the query was scrubbed by the writer: put the real one in.")
-    rest = shlex.quote(f"{path}?{query}" if query else path)
-    if _HOST.fullmatch(host):
-        return shlex.quote(f"{scheme}://{host}") + rest
-    notes.append("The host is not known: set BASE_URL first, such as https://api.example.com.")
-    return f'"$BASE_URL"{rest}'
+    return shlex.quote(base_url + (f"{path}?{query}" if query else path))
 
 
 def _headers(request: RawRequest, notes: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagy_console.core.visible import visible
 from dagy_console.exceptions.fingerprints import MAX_TEXT
 from dagy_console.exceptions.json_body import Body, check_json, decode_body, load_span, scan_words
 from dagy_console.exceptions.preview.curl import build_curl
@@ -13,7 +14,7 @@ from dagy_console.exceptions.preview.frames import Section, SectionBuilder
 from dagy_console.exceptions.preview.json_tree import MAX_COUNTED, Node, Span, TreeReader
 from dagy_console.exceptions.preview.problems import find_problems
 from dagy_console.exceptions.preview.request import RawRequest, RequestView, read_request, show_request
-from dagy_console.exceptions.preview.text import shorten, size_words, visible
+from dagy_console.exceptions.preview.text import shorten, size_words
 from dagy_console.exceptions.reading import BODY_FIELDS, METADATA_FIELDS, kind_of, read_long_string
 from dagy_console.exceptions.tracebacks import parse, with_message
 
@@ -62,11 +63,13 @@ class Preview:
         return None if found is None else found.value or found.metadata
 
 
-def build_preview(raw: bytes, *, key: str, size: int, truncated: bool, metadata: Mapping[str, str]) -> Preview:
+def build_preview(
+    raw: bytes, *, key: str, size: int, truncated: bool, metadata: Mapping[str, str], base_url: str
+) -> Preview:
     """Build the preview of the object `key`. Never raises; time and memory stay bounded for any bytes.
 
     `size` is the object's size in bytes, `truncated` says that `raw` is only its beginning, `metadata` is decoded with
-    lower-case names.
+    lower-case names, `base_url` is where the request can be sent again.
     """
     body = decode_body(raw)
     reader = TreeReader(body.data)
@@ -74,7 +77,7 @@ def build_preview(raw: bytes, *, key: str, size: int, truncated: bool, metadata:
     texts = _read_texts(body.data, reader.spans)
     traceback, traceback_note = _read_traceback(body.data, reader.spans.get(("traceback",)))
     request, cuts = _read_request(body.data, reader.spans, texts, metadata)
-    curl = build_curl(request, body_was_cut="event.body" in cuts) if request else None
+    curl = build_curl(request, base_url=base_url, body_was_cut="event.body" in cuts) if request else None
     return Preview(
         key=visible(key),
         size=size,

@@ -12,8 +12,9 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
+from dagy_console.core.visible import visible
 from dagy_console.exceptions.fingerprints import is_library, module_name
-from dagy_console.exceptions.preview.text import shorten, visible
+from dagy_console.exceptions.preview.text import shorten
 from dagy_console.exceptions.tracebacks import Frame, ParsedException
 
 MAX_SECTIONS = 100

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from dagy.capture.keys import parse_key
-from dagy_console.exceptions.preview.text import visible
+from dagy_console.core.visible import visible
 from dagy_console.exceptions.reading import BODY_FIELDS, METADATA_FIELDS, NO_ORG, NULLABLE, parse_time
 
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9._-]")

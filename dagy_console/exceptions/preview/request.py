@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-from dagy_console.exceptions.preview.text import shorten, size_words, visible
+from dagy_console.core.visible import visible
+from dagy_console.exceptions.preview.text import shorten, size_words
 
 MAX_ROWS = 200
 MAX_VALUE = 2_000

@@ -1,4 +1,4 @@
-"""Handing a trace out: a presigned link of 15 minutes, recorded in the audit log."""
+"""Handing a trace out, on record: a presigned link of 15 minutes, or what is shown of it."""
 
 import re
 from dataclasses import dataclass
@@ -9,13 +9,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.audit.actions import Action
+from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.recorder import record
 from dagy_console.core import storage
 from dagy_console.core.actors import Actor
 from dagy_console.core.permissions import Permission
-from dagy_console.exceptions import selectors
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.stored import downloadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +29,53 @@ class Download:
     expires_at: datetime
 
 
-@transaction.atomic
+# Who reads a trace, leafs through it and comes back leaves one entry.
+READING = timedelta(hours=1)
+
+
 def start_download(*, actor: Actor, key: str) -> Download:
-    """Raises PermissionDenied, NotFound (also where the object has gone from S3), Unavailable."""
-    actor.require(Permission.EXCEPTIONS_DOWNLOAD)
-    trace = selectors.get_trace(actor, key)
-    storage.check_object(traces_bucket(), key)
+    """Raises PermissionDenied, NotFound (also where the object has gone from S3), Unavailable.
+
+    S3 is asked before the transaction begins: a server that hangs must not hold one.
+    """
+    trace = downloadable(actor, key)
     filename = _filename(trace)
     expires_at = timezone.now() + timedelta(seconds=settings.DOWNLOAD_SECONDS)
     url = storage.presigned_download(traces_bucket(), key, filename=filename)
-    record(
-        Action.TRACE_DOWNLOADED,
-        actor=actor,
+    with transaction.atomic():
+        record(
+            Action.TRACE_DOWNLOADED,
+            actor=actor,
+            resource_type="trace",
+            resource_id=key,
+            resource_name=trace.exception_type,
+            org_id=trace.org_id,
+            after={"filename": filename, "expires_at": expires_at},
+        )
+    return Download(url, filename, settings.DOWNLOAD_SECONDS, expires_at)
+
+
+@transaction.atomic
+def record_reading(*, actor: Actor, key: str) -> None:
+    """That the actor was shown the trace: once an hour, however often."""
+    actor.require(Permission.EXCEPTIONS_READ)
+    trace = Trace.objects.filter(key=key).first()
+    noted = AuditEntry.objects.filter(
         resource_type="trace",
         resource_id=key,
-        resource_name=trace.exception_type,
-        org_id=trace.org_id,
-        after={"filename": filename, "expires_at": expires_at},
+        action=Action.TRACE_READ,
+        actor_id=actor.id,
+        at__gt=timezone.now() - READING,
     )
-    return Download(url, filename, settings.DOWNLOAD_SECONDS, expires_at)
+    if not noted.exists():
+        record(
+            Action.TRACE_READ,
+            actor=actor,
+            resource_type="trace",
+            resource_id=key,
+            resource_name=trace.exception_type if trace else "",
+            org_id=trace.org_id if trace else "",
+        )
 
 
 def _filename(trace: Trace) -> str:
