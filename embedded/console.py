@@ -78,8 +78,10 @@ class Console:
         self.children.clear()
 
     def _spawn(self, name: str) -> None:
+        # What the audit log is protected from does not lie beside it.
+        env = {variable: value for variable, value in self.environment.items() if variable != "DATABASE_OWNER_URL"}
         log = self.profile.logs / f"{name}.log"
-        self.children[name] = spawn(name, self._commands()[name], log=log, env=self.environment, cwd=ROOT)
+        self.children[name] = spawn(name, self._commands()[name], log=log, env=env, cwd=ROOT)
 
     def _commands(self) -> dict[str, list[str | Path]]:
         python: list[str | Path] = [sys.executable, "-m"]

@@ -7,11 +7,8 @@ class AuditConfig(AppConfig):
 
     def ready(self) -> None:
         from dagy_console.audit import models, services
-        from dagy_console.core import http, partitions
+        from dagy_console.core import http, partitions, roles
 
-        # TRUNCATE of a partition passes its parent's triggers by.
-        partitions.PARTITIONED[models.AuditEntry._meta.db_table] = (
-            'CREATE TRIGGER no_truncate BEFORE TRUNCATE ON "{partition}" '
-            "FOR EACH STATEMENT EXECUTE FUNCTION audit_entry_is_append_only();"
-        )
+        partitions.PARTITIONED.add(models.AuditEntry._meta.db_table)
+        roles.APPEND_ONLY.add(models.AuditEntry._meta.db_table)
         http.denial_watchers.append(services.record_denial)

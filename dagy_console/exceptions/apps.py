@@ -10,6 +10,6 @@ class ExceptionsConfig(AppConfig):
         from dagy_console.exceptions import index_status, models
         from dagy_console.exceptions.services.capturing import start_capture
 
-        partitions.PARTITIONED[models.Trace._meta.db_table] = ""
+        partitions.PARTITIONED.add(models.Trace._meta.db_table)
         health.register("trace index", index_status.check)
         start_capture()

@@ -28,7 +28,14 @@ READ_BY_IMAGES = {
     "redis": {"REDISCLI_AUTH"},
     "s3": set(),
 }
-SECRETS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DAGY_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "DAGY_SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_APPLICATION_PASSWORD",
+    "REDIS_PASSWORD",
+}
 
 
 def _calls(path: Path, function: str) -> set[str]:
@@ -120,6 +127,11 @@ def test_compose_sets_everything_that_settings_require() -> None:
     required = _calls(ROOT / "dagy_console" / "settings.py", r"env\.required")
     for service in console_services().values():
         assert required <= set(service["environment"])
+
+
+def test_compose_gives_the_owner_of_the_database_to_migrations_alone() -> None:
+    for name, service in console_services().items():
+        assert ("DATABASE_OWNER_URL" in service["environment"]) == (name == "migrate")
 
 
 def test_compose_has_no_default_for_a_secret() -> None:

@@ -29,7 +29,7 @@ from embedded.profile import ROOT, STATE, Profile
 from embedded.stack import Stack
 
 _NAMED_BY = {
-    "postgres": ("DATABASE_URL",),
+    "postgres": ("DATABASE_URL", "DATABASE_OWNER_URL"),
     "redis": ("REDIS_URL",),
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
 }
@@ -152,7 +152,7 @@ def kept_ports(servers: Servers) -> dict[str, int]:
 def test_ports_and_data_are_kept_over_a_restart(servers: Servers) -> None:
     first = servers.start("postgres", "redis")
     ports, environment = kept_ports(servers), servers.environment("postgres", "redis")
-    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(environment["DATABASE_OWNER_URL"]) as connection:
         connection.execute("create table kept as select 42 as answer")
     with redis.Redis.from_url(environment["REDIS_URL"]) as client:
         client.set("kept", "42")
@@ -163,7 +163,7 @@ def test_ports_and_data_are_kept_over_a_restart(servers: Servers) -> None:
 
     assert kept_ports(servers) == ports
     assert servers.environment("postgres", "redis") == environment
-    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(environment["DATABASE_OWNER_URL"]) as connection:
         assert connection.execute("select answer from kept").fetchone() == (42,)
     with redis.Redis.from_url(environment["REDIS_URL"]) as client:
         assert client.get("kept") == b"42"
@@ -195,7 +195,7 @@ def test_a_kept_port_that_is_taken_is_named_with_its_server(servers: Servers) ->
 
 def test_servers_die_with_a_killed_parent_and_the_next_start_recovers(servers: Servers) -> None:
     first = servers.start("postgres", "redis")
-    url = servers.environment("postgres", "redis")["DATABASE_URL"]
+    url = servers.environment("postgres", "redis")["DATABASE_OWNER_URL"]
     with psycopg.connect(url) as connection:
         connection.execute("create table kept as select 42 as answer")
     assert servers.processes()
