@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from embedded import postgres
 from embedded.errors import EmbeddedError
-from embedded.files import read_json, write_json
+from embedded.files import read_json, rotate, write_json
 from embedded.ports import kept_ports
 from embedded.postgres import Postgres
 from embedded.processes import MARKER, Child, stop, stop_leftovers, wait_until
@@ -116,7 +116,9 @@ class Stack:
         self.children.clear()
 
     def dead(self) -> Child | None:
-        """A server that ended by itself."""
+        """A server that ended by itself. To be asked now and then: it also keeps their logs short."""
+        for child in self.children:
+            rotate(child.log)
         return next((child for child in self.children if not child.is_alive), None)
 
     def environment(self, slot: int = 0) -> dict[str, str]:

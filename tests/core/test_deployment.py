@@ -14,7 +14,6 @@ import pytest
 import yaml
 from celery.bin.celery import celery
 from django.core.management import get_commands
-from gunicorn.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -148,8 +147,8 @@ def test_images_are_pinned_to_an_exact_version() -> None:
 
 
 def test_each_service_that_serves_has_a_health_check_and_waits_for_what_it_needs() -> None:
-    assert {"web", "worker", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
-    for name in ("worker", "postgres", "redis", "s3"):
+    assert {"web", "worker", "jobs", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
+    for name in ("worker", "jobs", "postgres", "redis", "s3"):
         assert SERVICES[name]["healthcheck"]["test"]
     assert any(word == "HEALTHCHECK" and "/health/live" in rest for word, rest in instructions())
     for service in SERVICES.values():
@@ -166,7 +165,7 @@ def test_redis_keeps_tasks_over_restarts_and_never_evicts_them() -> None:
 
 
 def test_data_lies_in_named_volumes() -> None:
-    for name in ("postgres", "redis", "s3", "web", "worker"):
+    for name in ("postgres", "redis", "s3", "web", "worker", "jobs"):
         for volume in SERVICES[name]["volumes"]:
             assert volume.split(":")[0] in COMPOSE["volumes"]
 
@@ -175,17 +174,16 @@ def test_data_lies_in_named_volumes() -> None:
 def test_every_command_names_what_exists(name: str) -> None:
     command = SERVICES[name].get("command") or _image_command()
     program, *arguments = command
-    if program == "python":
+    if arguments[0] == "-m":
+        assert program == "python"
+        assert callable(importlib.import_module(arguments[1]).main)
+    elif program == "python":
         assert arguments[0] == "manage.py"
         assert (ROOT / "manage.py").exists()
         assert arguments[1] in get_commands()
-    elif program == "celery":
-        _check_celery(arguments)
     else:
-        assert program == "gunicorn"
-        (target,) = Config().parser().parse_args(arguments).args
-        module, _, attribute = target.partition(":")
-        assert callable(getattr(importlib.import_module(module), attribute))
+        assert program == "celery"
+        _check_celery(arguments)
 
 
 def _image_command() -> list[str]:

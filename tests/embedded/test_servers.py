@@ -24,7 +24,7 @@ from mypy_boto3_s3 import S3Client
 from embedded import files
 from embedded.errors import EmbeddedError
 from embedded.postgres import data_directory
-from embedded.processes import MARKER
+from embedded.processes import MARKER, Child, spawn
 from embedded.profile import ROOT, STATE, Profile
 from embedded.stack import Stack
 
@@ -294,3 +294,86 @@ def test_two_commands_share_the_test_servers_with_a_database_each(servers: Serve
     first.communicate(timeout=40)
     assert first.returncode == 0
     assert Servers(Profile("test", servers.profile.state)).processes() == []
+
+
+_ASK = """
+import sys, time, django
+django.setup()
+from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
+from dagy_console.core import database
+database.ANSWER_SECONDS = 1
+connection_created.connect(database.limit_waiting)
+connection.ensure_connection()
+info = {option.keyword.decode(): option.val for option in connection.connection.pgconn.info}
+print(info["tcp_user_timeout"].decode(), info["keepalives_idle"].decode(), flush=True)
+input()
+began = time.monotonic()
+for _ in range(2):
+    try:
+        connection.cursor().execute("SELECT 1")
+    except OperationalError as error:
+        print(error, round(time.monotonic() - began), flush=True)
+    connection.close_if_unusable_or_obsolete()
+input()
+connection.cursor().execute("SELECT 1")
+print("well", flush=True)
+"""
+
+
+def test_a_frozen_postgresql_is_given_up_and_used_again_when_it_thaws(servers: Servers) -> None:
+    servers.start("postgres")
+    url = servers.environment("postgres")["DATABASE_OWNER_URL"] + "?connect_timeout=2"
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "DJANGO_SETTINGS_MODULE": "dagy_console.settings",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DAGY_SECRET_KEY": "k" * 50,
+    }
+    asking = subprocess.Popen(
+        [sys.executable, "-c", _ASK],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert asking.stdin and asking.stdout
+    assert asking.stdout.readline() == "30000 10\n"
+    frozen = servers.processes()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        print(file=asking.stdin, flush=True)
+        assert asking.stdout.readline() == "PostgreSQL did not answer for 1 s. 1\n"
+        assert "timeout expired" in asking.stdout.readline()
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    print(file=asking.stdin, flush=True)
+    assert asking.stdout.readline() == "well\n"
+    assert asking.wait(timeout=10) == 0
+
+
+def child(script: str, log: Path) -> Child:
+    found = spawn("it", ["sh", "-c", script], log=log, env=os.environ, cwd=ROOT)
+    found.process.wait()
+    return found
+
+
+def test_a_killed_process_is_not_explained_by_the_last_line_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "it.log"
+    assert child("echo all is well; kill -9 $$", log).describe_end() == f"(killed by SIGKILL); its log is {log}"
+    assert (
+        child("echo no such option; exit 3", log).describe_end() == f"(exit code 3: no such option); its log is {log}"
+    )
+
+
+def test_a_log_is_cut_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_LOG_BYTES", 10)
+    log = tmp_path / "it.log"
+    writer = spawn("it", ["sh", "-c", "echo long enough a line; sleep 1; echo next"], log=log, env=os.environ, cwd=ROOT)
+    wait_for(lambda: log.stat().st_size > 10, seconds=5)
+    files.rotate(log)
+    writer.process.wait()
+    assert (log.read_text(), log.with_name("it.log.1").read_text()) == ("next\n", "long enough a line\n")
