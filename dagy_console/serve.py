@@ -51,7 +51,7 @@ def main(listen: str, threads: int, grace: float) -> None:
     until = time.monotonic() + grace
     while time.monotonic() < until and any(map(_is_busy, server.active_channels.values())):
         _turn(server)
-    server.task_dispatcher.shutdown(timeout=0)
+    server.task_dispatcher.shutdown(timeout=1)
 
 
 def _turn(server: Any) -> None:

@@ -83,9 +83,10 @@ class Console:
         # What the audit log is protected from does not lie beside it.
         env = {variable: value for variable, value in self.environment.items() if variable != "DATABASE_OWNER_URL"}
         log = self.profile.logs / f"{name}.log"
-        self.children[name] = spawn(name, self._commands()[name], log=log, env=env, cwd=ROOT)
+        self.children[name] = spawn(name, self.commands()[name], log=log, env=env, cwd=ROOT)
 
-    def _commands(self) -> dict[str, list[str | Path]]:
+    def commands(self) -> dict[str, list[str | Path]]:
+        """Name of each process -> its command."""
         python: list[str | Path] = [sys.executable, "-m"]
         schedule = self.profile.directory / "beat-schedule"
         return {
@@ -103,7 +104,7 @@ _WORKER = (
     "dagy_console",
     "worker",
     "--pool=threads",
-    "-l=info",
+    "--loglevel=info",
     "--without-gossip",
     "--without-mingle",
 )

@@ -15,6 +15,9 @@ import yaml
 from celery.bin.celery import celery
 from django.core.management import get_commands
 
+from embedded.console import Console
+from embedded.profile import Profile
+
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -182,6 +185,15 @@ def test_every_command_names_what_exists(name: str) -> None:
         assert (ROOT / "manage.py").exists()
         assert arguments[1] in get_commands()
     else:
+        assert program == "celery"
+        _check_celery(arguments)
+
+
+def test_make_run_starts_what_compose_starts() -> None:
+    commands = Console(Profile("run"), {}, 8000).commands()
+    assert set(commands) == {"web", "worker", "jobs"}
+    for name in ("worker", "jobs"):
+        _, _, program, *arguments = map(str, commands[name])
         assert program == "celery"
         _check_celery(arguments)
 
