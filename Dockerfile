@@ -15,6 +15,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     DJANGO_SETTINGS_MODULE=dagy_console.settings \
     DAGY_STATIC_ROOT=/app/staticfiles \
+    DAGY_WEB_THREADS=16 \
     DAGY_SPOOL_DIR=/var/lib/dagy/spool
 RUN useradd --system --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin dagy \
  && install -d -o dagy -g dagy -m 0700 /var/lib/dagy
@@ -35,4 +36,4 @@ USER dagy
 EXPOSE 8000
 # Answers without asking any server. The Host header must be one that DAGY_ALLOWED_HOSTS lets in.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-c", "import os, urllib.request as web; host = os.environ.get('DAGY_ALLOWED_HOSTS', '').split(',')[0].strip().lstrip('*.') or '127.0.0.1'; web.urlopen(web.Request('http://127.0.0.1:8000/health/live', headers={'Host': host}), timeout=4)"]
-CMD ["gunicorn", "dagy_console.wsgi:application", "--bind=0.0.0.0:8000", "--worker-class=gthread", "--workers=2", "--threads=8", "--timeout=60", "--graceful-timeout=30", "--worker-tmp-dir=/dev/shm", "--no-control-socket"]
+CMD ["python", "-m", "dagy_console.serve", "0.0.0.0:8000", "30"]

@@ -55,7 +55,7 @@ def open_console(*, keep: bool = False) -> Iterator[str]:
     """Django on an empty, migrated database and an empty bucket, both new; gone afterwards unless `keep`."""
     # A run that is told to stop removes what it made, as one that ends does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    server = os.environ["DATABASE_URL"]
+    server = os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
     name = f"bench_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))

@@ -96,8 +96,21 @@ DATABASES: dict[str, dict[str, Any]] = {
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 300
-DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", "5")
-DATABASES["default"]["OPTIONS"].setdefault("application_name", "dagy-console")
+DATABASES["default"]["OPTIONS"] = {
+    "application_name": "dagy-console",
+    "connect_timeout": "5",
+    # Of a machine that is gone nobody hears: half a minute without a sign of life ends the connection.
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+} | DATABASES["default"]["OPTIONS"]
+# `manage.py migrate` alone is the owner; nothing else needs to know its address.
+_OWNER = env.database(env.text("DATABASE_OWNER_URL")) if env.text("DATABASE_OWNER_URL") else DATABASES["default"]
+DATABASE_ROLES = {
+    role: {name: database[name] for name in ("USER", "PASSWORD", "HOST", "PORT")}
+    for role, database in (("application", DATABASES["default"]), ("owner", _OWNER))
+}
 
 REDIS_URL = env.required("REDIS_URL", "Celery and the cache need a Redis")
 CACHES = {

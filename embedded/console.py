@@ -1,4 +1,4 @@
-"""The console's own processes: web, worker and beat, restarted where they die."""
+"""The console's own processes: web and two workers, one of them with beat, restarted where they die."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from embedded.files import rotate
 from embedded.processes import Child, spawn, stop, wait_until
 from embedded.profile import ROOT, Profile
 
@@ -24,7 +25,7 @@ class _Restart:
 
 @dataclass
 class Console:
-    """Web on 127.0.0.1:`port`, one Celery worker, one beat; all with `environment`."""
+    """Web on 127.0.0.1:`port`, a Celery worker for short tasks, one for long jobs and beat; all with `environment`."""
 
     profile: Profile
     environment: Mapping[str, str]
@@ -38,13 +39,13 @@ class Console:
         self._spawn("worker")
 
     def wait_until_live(self, stopping: Callable[[], None]) -> None:
-        """Wait until web answers, then start beat. `stopping` is called often and may raise.
+        """Wait until web answers, then start jobs and beat. `stopping` is called often and may raise.
 
         Raises EmbeddedError where web does not come up.
         """
         wait_until(self.is_live, self.children["web"], stopping=stopping)
         # Last, because it would only take the processor from the other two while they start.
-        self._spawn("beat")
+        self._spawn("jobs")
 
     def is_live(self) -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
@@ -60,6 +61,7 @@ class Console:
         """Start again what has died, each time after a longer pause, and `say` so."""
         now = time.monotonic()
         for name, child in list(self.children.items()):
+            rotate(child.log)
             restart = self._restarts.setdefault(name, _Restart())
             if child.is_alive:
                 if now - child.started > _STEADY_SECONDS:
@@ -78,32 +80,31 @@ class Console:
         self.children.clear()
 
     def _spawn(self, name: str) -> None:
+        # What the audit log is protected from does not lie beside it.
+        env = {variable: value for variable, value in self.environment.items() if variable != "DATABASE_OWNER_URL"}
         log = self.profile.logs / f"{name}.log"
-        self.children[name] = spawn(name, self._commands()[name], log=log, env=self.environment, cwd=ROOT)
+        self.children[name] = spawn(name, self.commands()[name], log=log, env=env, cwd=ROOT)
 
-    def _commands(self) -> dict[str, list[str | Path]]:
+    def commands(self) -> dict[str, list[str | Path]]:
+        """Name of each process -> its command."""
         python: list[str | Path] = [sys.executable, "-m"]
-        celery = [*python, "celery", "-A", "dagy_console"]
         schedule = self.profile.directory / "beat-schedule"
         return {
-            "web": [*python, "gunicorn", "dagy_console.wsgi:application", *self._gunicorn_options()],
-            "worker": [*celery, "worker", "--pool", "threads", "--concurrency", "4", "-l", "info", *_QUICK_WORKER],
-            "beat": [*celery, "beat", "-l", "info", "--schedule", schedule, "--pidfile="],
+            "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.port}", "4"],
+            "worker": [*python, *_WORKER, "-Q", "celery", "-c", "4", "-n", "worker@%h"],
+            # Long jobs have threads of their own, so that they never keep the index waiting. Beat costs least in here.
+            "jobs": [*python, *_WORKER, "-Q", "jobs", "-c", "2", "-n", "jobs@%h", "-B", "--schedule", schedule],
         }
 
-    def _gunicorn_options(self) -> list[str]:
-        options = {
-            "bind": f"127.0.0.1:{self.port}",
-            "worker-class": "gthread",
-            "workers": "1",
-            "threads": "8",
-            "timeout": "60",
-            "graceful-timeout": "4",
-            "access-logfile": "-",
-        }
-        # Its control socket would lie in the home directory, which may not be there.
-        return [f"--{name}={value}" for name, value in options.items()] + ["--no-control-socket"]
 
-
-# One worker alone has nobody to greet.
-_QUICK_WORKER = ("--without-gossip", "--without-mingle")
+# Several workers of one machine have nothing to tell each other.
+_WORKER = (
+    "celery",
+    "-A",
+    "dagy_console",
+    "worker",
+    "--pool=threads",
+    "--loglevel=info",
+    "--without-gossip",
+    "--without-mingle",
+)

@@ -14,7 +14,8 @@ from embedded.errors import EmbeddedError
 def require_external(environ: Mapping[str, str]) -> None:
     """Raise EmbeddedError where DATABASE_URL or REDIS_URL is set and that server does not answer."""
     if url := environ.get("DATABASE_URL"):
-        _require_postgres(url)
+        # The role of DATABASE_URL may yet have to be made: by the owner, when it migrates.
+        _require_postgres(environ.get("DATABASE_OWNER_URL") or url)
     if url := environ.get("REDIS_URL"):
         _require_redis(url)
 

@@ -73,9 +73,13 @@ def require_free_space(directory: Path) -> None:
 
 
 def rotate(log: Path) -> None:
-    """Put a log that has grown past 5 MB aside as `<name>.1`, over an older one."""
+    """Copy a log that has grown past 5 MB to `<name>.1`, over an older one, and empty it: whoever writes it goes on.
+
+    What is written between the two is lost, a line at the most.
+    """
     if log.exists() and log.stat().st_size > LARGEST_LOG_BYTES:
-        log.replace(log.with_name(log.name + ".1"))
+        shutil.copyfile(log, log.with_name(log.name + ".1"))
+        os.truncate(log, 0)
 
 
 def last_line(log: Path) -> str:

@@ -19,7 +19,9 @@ from embedded.ports import is_open
 from embedded.processes import Child, spawn
 from embedded.profile import Profile
 
-USER = "dagy"
+# Makes databases and migrates; the application has a role of its own, which `manage.py migrate` makes.
+OWNER = "dagy"
+APPLICATION = "dagy_app"
 DATABASE = "dagy"
 
 # Where root's checkout is closed to others, PostgreSQL (which refuses to be root) gets a home that it can reach.
@@ -50,15 +52,15 @@ class Postgres:
 
     profile: Profile
     port: int
-    password: str
+    owner_password: str
+    application_password: str
     name: str = field(default="PostgreSQL", init=False)
 
-    @property
-    def url(self) -> str:
-        return self.database_url(DATABASE)
+    def owner_url(self, database: str) -> str:
+        return f"postgresql://{OWNER}:{self.owner_password}@127.0.0.1:{self.port}/{database}"
 
-    def database_url(self, database: str) -> str:
-        return f"postgresql://{USER}:{self.password}@127.0.0.1:{self.port}/{database}"
+    def application_url(self, database: str) -> str:
+        return f"postgresql://{APPLICATION}:{self.application_password}@127.0.0.1:{self.port}/{database}"
 
     def launch(self, env: dict[str, str]) -> Child:
         """Start it, with a new cluster where there is none. Raises EmbeddedError where that fails."""
@@ -91,13 +93,13 @@ class Postgres:
         # Its client takes a third of a second to import, in which the servers can start.
         from embedded.databases import accepts_connections
 
-        return accepts_connections(self.database_url("postgres"))
+        return accepts_connections(self.owner_url("postgres"))
 
     def create_database(self, database: str) -> None:
         """Make an empty database where there is none of that name."""
         from embedded.databases import create_database
 
-        create_database(self.database_url("postgres"), database)
+        create_database(self.owner_url("postgres"), database)
 
     def _create_cluster(
         self, home: _Home, data: Path, account: pwd.struct_passwd | None, log: Path, env: dict[str, str]
@@ -108,7 +110,7 @@ class Postgres:
         password_file = home.directory / "password"
         password_file.unlink(missing_ok=True)
         password_file.touch(mode=0o600)
-        password_file.write_text(self.password)
+        password_file.write_text(self.owner_password)
         if account:
             os.chown(password_file, account.pw_uid, account.pw_gid)
         command: list[str | Path] = [
@@ -116,7 +118,7 @@ class Postgres:
             "-D",
             unfinished,
             "-U",
-            USER,
+            OWNER,
             f"--pwfile={password_file}",
         ]
         command += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--locale-provider=builtin"]

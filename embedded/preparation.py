@@ -88,7 +88,10 @@ class Preparation:
     def _start(self, step: Step) -> Child:
         log = self.profile.logs / f"{step.arguments[0]}.log"
         command = [sys.executable, "manage.py", *step.arguments]
-        return spawn(step.name, command, log=log, env=self.environment, cwd=ROOT)
+        # The owner's address is for migrations alone.
+        hidden = () if step.arguments[0] == "migrate" else ("DATABASE_OWNER_URL",)
+        env = {name: value for name, value in self.environment.items() if name not in hidden}
+        return spawn(step.name, command, log=log, env=env, cwd=ROOT)
 
 
 def demo_passwords(profile: Profile) -> dict[str, str]:

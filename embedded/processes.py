@@ -39,11 +39,12 @@ class Child:
         return self.process.poll() is None
 
     def describe_end(self) -> str:
-        """How it ended, in a person's words, with the last line and the place of its log."""
+        """How it ended, in a person's words, with the place of its log, and its last line where it ended by itself."""
         code = self.process.poll()
-        how = f"killed by {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+        if code is not None and code < 0:
+            return f"(killed by {signal.Signals(-code).name}); its log is {self.log}"
         said = last_line(self.log)
-        return f"({how}{f': {said}' if said else ''}); its log is {self.log}"
+        return f"(exit code {code}{f': {said}' if said else ''}); its log is {self.log}"
 
 
 def die_with_parent(death_signal: signal.Signals) -> None:

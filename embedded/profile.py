@@ -15,7 +15,15 @@ from embedded.files import read_json, require_free_space, write_json
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".local"
 
-_SECRETS = ("postgres_password", "redis_password", "s3_secret", "s3_hash_prefix", "s3_hash_suffix", "django_secret_key")
+_SECRETS = (
+    "postgres_password",
+    "postgres_application_password",
+    "redis_password",
+    "s3_secret",
+    "s3_hash_prefix",
+    "s3_hash_suffix",
+    "django_secret_key",
+)
 
 
 @dataclass(frozen=True)

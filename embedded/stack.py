@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from embedded import postgres
 from embedded.errors import EmbeddedError
-from embedded.files import read_json, write_json
+from embedded.files import read_json, rotate, write_json
 from embedded.ports import kept_ports
 from embedded.postgres import Postgres
 from embedded.processes import MARKER, Child, stop, stop_leftovers, wait_until
@@ -116,7 +116,9 @@ class Stack:
         self.children.clear()
 
     def dead(self) -> Child | None:
-        """A server that ended by itself."""
+        """A server that ended by itself. To be asked now and then: it also keeps their logs short."""
+        for child in self.children:
+            rotate(child.log)
         return next((child for child in self.children if not child.is_alive), None)
 
     def environment(self, slot: int = 0) -> dict[str, str]:
@@ -132,7 +134,9 @@ class Stack:
         env.setdefault("DAGY_ARTIFACTS_BUCKET", _suffixed("dagy-artifacts", slot, "-"))
         env.setdefault("AWS_DEFAULT_REGION", REGION)
         if "postgres" in self.own:
-            env["DATABASE_URL"] = self._postgres().database_url(_suffixed(postgres.DATABASE, slot, "_"))
+            database = _suffixed(postgres.DATABASE, slot, "_")
+            env["DATABASE_URL"] = self._postgres().application_url(database)
+            env["DATABASE_OWNER_URL"] = self._postgres().owner_url(database)
         if "redis" in self.own:
             env["REDIS_URL"] = self._redis().database_url(slot * REDIS_DATABASES_EACH)
         if "s3" in self.own:
@@ -181,7 +185,9 @@ class Stack:
         return next(child for child in self.children if child.name == name)
 
     def _postgres(self) -> Postgres:
-        return Postgres(self.profile, self.ports["postgres"], self.profile.secrets()["postgres_password"])
+        kept = self.profile.secrets()
+        passwords = kept["postgres_password"], kept["postgres_application_password"]
+        return Postgres(self.profile, self.ports["postgres"], *passwords)
 
     def _redis(self) -> Redis:
         return Redis(self.profile, self.ports["redis"], self.profile.secrets()["redis_password"])

@@ -17,7 +17,7 @@ from dagy import capture
 from dagy_console.accounts.context import actor_for
 from dagy_console.accounts.models import Membership, Organization, User
 from dagy_console.accounts.services import create_access_token
-from dagy_console.core import storage
+from dagy_console.core import roles, storage
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
@@ -48,10 +48,19 @@ def _person(email: str, *, org: str = "", role: Role = Role.VIEWER, super_admin:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """Partitions are made once, and not anew in every test's transaction."""
-    with django_db_blocker.unblock():
-        make_partitions()
+def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator[None]:
+    """The owner makes, migrates and removes the test database …"""
+    with roles.connected_as("owner"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """… and the application tests in it. Partitions are made once, and not anew in every test's transaction."""
+    with roles.connected_as("application"):
+        with django_db_blocker.unblock():
+            make_partitions()
+        yield
 
 
 @pytest.fixture

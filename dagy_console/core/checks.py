@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+
+from dagy_console.core import roles
 
 
 @register()
@@ -14,3 +17,17 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     if not settings.TRACES_BUCKET:
         found.append(Warning("DAGY_TRACES_BUCKET is not set: exceptions are logged and not stored.", id="dagy.W001"))
     return found
+
+
+@register()
+def check_roles(app_configs: Any, **_: Any) -> list[CheckMessage]:
+    """Says nothing while the database does not answer, or has no tables yet."""
+    try:
+        owns = roles.owns_the_record()
+    except psycopg.Error:
+        return []
+    message = (
+        "The role of DATABASE_URL owns the audit log, which its triggers alone protect now: give the owner to "
+        "`manage.py migrate` by DATABASE_OWNER_URL, and a role of its own to DATABASE_URL."
+    )
+    return [Warning(message, id="dagy.W002")] if owns else []

@@ -4,9 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
+import psycopg
 from django.db import DataError, OperationalError, connection, transaction
 from psycopg.errors import QueryCanceled
+from psycopg.errors import _WaitTimeout as WaitTimeout
+
+# What a page waits for one statement; and for a server that does not even refuse, which libpq waits for for ever.
+STATEMENT_SECONDS = 10
+ANSWER_SECONDS = 15
 
 
 class TookTooLong(Exception):
@@ -63,3 +70,21 @@ def time_limit(seconds: float) -> Iterator[None]:
         if isinstance(error.__cause__, QueryCanceled):
             raise TookTooLong from error
         raise
+
+
+def limit_waiting(*, connection: Any, **_: Any) -> None:
+    """Receiver of `connection_created`: give up on a statement, and on a server that is frozen or cut off.
+
+    The connection is closed then, and OperationalError raised: what the server makes of the statement is not known.
+    """
+    own, wait = connection.connection, connection.connection.wait
+    own.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
+
+    def wait_for_a_while(generator: Any, *arguments: Any, **options: Any) -> Any:
+        try:
+            return wait(generator, *arguments, **{"timeout": ANSWER_SECONDS} | options)
+        except WaitTimeout:
+            own.pgconn.finish()
+            raise psycopg.OperationalError(f"PostgreSQL did not answer for {ANSWER_SECONDS} s.") from None
+
+    own.wait = wait_for_a_while

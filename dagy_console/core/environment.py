@@ -1,6 +1,7 @@
 """Reading settings from the environment, with one clear message for all that is wrong."""
 
 import os
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
@@ -49,7 +50,7 @@ def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
-def database(url: str) -> dict[str, object]:
+def database(url: str) -> dict[str, Any]:
     """Django's connection settings of a `postgresql://user:password@host:port/name?option=…` URL."""
     try:
         parts = urlsplit(url)

@@ -21,7 +21,7 @@ class ExceptionsConfig(AppConfig):
             order=10,
             permission=Permission.EXCEPTIONS_READ,
         )
-        partitions.PARTITIONED[models.Trace._meta.db_table] = ""
+        partitions.PARTITIONED.add(models.Trace._meta.db_table)
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         start_capture()

@@ -14,7 +14,9 @@ import pytest
 import yaml
 from celery.bin.celery import celery
 from django.core.management import get_commands
-from gunicorn.config import Config
+
+from embedded.console import Console
+from embedded.profile import Profile
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -28,7 +30,14 @@ READ_BY_IMAGES = {
     "redis": {"REDISCLI_AUTH"},
     "s3": set(),
 }
-SECRETS = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "DAGY_SECRET_KEY", "POSTGRES_PASSWORD", "REDIS_PASSWORD"}
+SECRETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "DAGY_SECRET_KEY",
+    "POSTGRES_PASSWORD",
+    "POSTGRES_APPLICATION_PASSWORD",
+    "REDIS_PASSWORD",
+}
 
 
 def _calls(path: Path, function: str) -> set[str]:
@@ -122,6 +131,11 @@ def test_compose_sets_everything_that_settings_require() -> None:
         assert required <= set(service["environment"])
 
 
+def test_compose_gives_the_owner_of_the_database_to_migrations_alone() -> None:
+    for name, service in console_services().items():
+        assert ("DATABASE_OWNER_URL" in service["environment"]) == (name == "migrate")
+
+
 def test_compose_has_no_default_for_a_secret() -> None:
     for name in SECRETS:
         assert all(form.startswith(":?") for form in interpolated()[name]), name
@@ -136,8 +150,8 @@ def test_images_are_pinned_to_an_exact_version() -> None:
 
 
 def test_each_service_that_serves_has_a_health_check_and_waits_for_what_it_needs() -> None:
-    assert {"web", "worker", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
-    for name in ("worker", "postgres", "redis", "s3"):
+    assert {"web", "worker", "jobs", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
+    for name in ("worker", "jobs", "postgres", "redis", "s3"):
         assert SERVICES[name]["healthcheck"]["test"]
     assert any(word == "HEALTHCHECK" and "/health/live" in rest for word, rest in instructions())
     for service in SERVICES.values():
@@ -154,7 +168,7 @@ def test_redis_keeps_tasks_over_restarts_and_never_evicts_them() -> None:
 
 
 def test_data_lies_in_named_volumes() -> None:
-    for name in ("postgres", "redis", "s3", "web", "worker"):
+    for name in ("postgres", "redis", "s3", "web", "worker", "jobs"):
         for volume in SERVICES[name]["volumes"]:
             assert volume.split(":")[0] in COMPOSE["volumes"]
 
@@ -163,17 +177,25 @@ def test_data_lies_in_named_volumes() -> None:
 def test_every_command_names_what_exists(name: str) -> None:
     command = SERVICES[name].get("command") or _image_command()
     program, *arguments = command
-    if program == "python":
+    if arguments[0] == "-m":
+        assert program == "python"
+        assert callable(importlib.import_module(arguments[1]).main)
+    elif program == "python":
         assert arguments[0] == "manage.py"
         assert (ROOT / "manage.py").exists()
         assert arguments[1] in get_commands()
-    elif program == "celery":
-        _check_celery(arguments)
     else:
-        assert program == "gunicorn"
-        (target,) = Config().parser().parse_args(arguments).args
-        module, _, attribute = target.partition(":")
-        assert callable(getattr(importlib.import_module(module), attribute))
+        assert program == "celery"
+        _check_celery(arguments)
+
+
+def test_make_run_starts_what_compose_starts() -> None:
+    commands = Console(Profile("run"), {}, 8000).commands()
+    assert set(commands) == {"web", "worker", "jobs"}
+    for name in ("worker", "jobs"):
+        _, _, program, *arguments = map(str, commands[name])
+        assert program == "celery"
+        _check_celery(arguments)
 
 
 def _image_command() -> list[str]:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from dagy_console.core.partitions import ensure_partitions
+from dagy_console.core.partitions import ensure_partitions, existing_partitions
 
 LONG_AGO = datetime(1990, 1, 15, tzinfo=UTC)
 PATIENCE = "SET lock_timeout = '2s'"
@@ -36,6 +36,19 @@ def test_a_new_month_neither_waits_for_readers_nor_stops_them(reader: psycopg.Co
         cursor.execute("SET LOCAL lock_timeout = '2s'")
     ensure_partitions("trace", LONG_AGO)
     reader.execute("SELECT count(*) FROM trace")
+
+
+def test_a_partition_that_was_dropped_behind_the_process_is_made_again(db: None) -> None:
+    url = psycopg.conninfo.make_conninfo(
+        os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"], dbname=connection.settings_dict["NAME"]
+    )
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(PATIENCE)
+        owner.execute("SELECT make_partition('audit_entry', %s)", [LONG_AGO])
+        ensure_partitions("audit_entry", LONG_AGO)
+        owner.execute("DROP TABLE audit_entry_1990_01")
+    ensure_partitions("audit_entry", LONG_AGO)
+    assert "audit_entry_1990_01" in existing_partitions("audit_entry")
 
 
 @pytest.mark.parametrize("table", ["trace", "audit_entry"])

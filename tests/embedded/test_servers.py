@@ -24,12 +24,12 @@ from mypy_boto3_s3 import S3Client
 from embedded import files
 from embedded.errors import EmbeddedError
 from embedded.postgres import data_directory
-from embedded.processes import MARKER
+from embedded.processes import MARKER, Child, spawn
 from embedded.profile import ROOT, STATE, Profile
 from embedded.stack import Stack
 
 _NAMED_BY = {
-    "postgres": ("DATABASE_URL",),
+    "postgres": ("DATABASE_URL", "DATABASE_OWNER_URL"),
     "redis": ("REDIS_URL",),
     "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
 }
@@ -152,7 +152,7 @@ def kept_ports(servers: Servers) -> dict[str, int]:
 def test_ports_and_data_are_kept_over_a_restart(servers: Servers) -> None:
     first = servers.start("postgres", "redis")
     ports, environment = kept_ports(servers), servers.environment("postgres", "redis")
-    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(environment["DATABASE_OWNER_URL"]) as connection:
         connection.execute("create table kept as select 42 as answer")
     with redis.Redis.from_url(environment["REDIS_URL"]) as client:
         client.set("kept", "42")
@@ -163,7 +163,7 @@ def test_ports_and_data_are_kept_over_a_restart(servers: Servers) -> None:
 
     assert kept_ports(servers) == ports
     assert servers.environment("postgres", "redis") == environment
-    with psycopg.connect(environment["DATABASE_URL"]) as connection:
+    with psycopg.connect(environment["DATABASE_OWNER_URL"]) as connection:
         assert connection.execute("select answer from kept").fetchone() == (42,)
     with redis.Redis.from_url(environment["REDIS_URL"]) as client:
         assert client.get("kept") == b"42"
@@ -195,7 +195,7 @@ def test_a_kept_port_that_is_taken_is_named_with_its_server(servers: Servers) ->
 
 def test_servers_die_with_a_killed_parent_and_the_next_start_recovers(servers: Servers) -> None:
     first = servers.start("postgres", "redis")
-    url = servers.environment("postgres", "redis")["DATABASE_URL"]
+    url = servers.environment("postgres", "redis")["DATABASE_OWNER_URL"]
     with psycopg.connect(url) as connection:
         connection.execute("create table kept as select 42 as answer")
     assert servers.processes()
@@ -294,3 +294,86 @@ def test_two_commands_share_the_test_servers_with_a_database_each(servers: Serve
     first.communicate(timeout=40)
     assert first.returncode == 0
     assert Servers(Profile("test", servers.profile.state)).processes() == []
+
+
+_ASK = """
+import sys, time, django
+django.setup()
+from django.db import OperationalError, connection
+from django.db.backends.signals import connection_created
+from dagy_console.core import database
+database.ANSWER_SECONDS = 1
+connection_created.connect(database.limit_waiting)
+connection.ensure_connection()
+info = {option.keyword.decode(): option.val for option in connection.connection.pgconn.info}
+print(info["tcp_user_timeout"].decode(), info["keepalives_idle"].decode(), flush=True)
+input()
+began = time.monotonic()
+for _ in range(2):
+    try:
+        connection.cursor().execute("SELECT 1")
+    except OperationalError as error:
+        print(error, round(time.monotonic() - began), flush=True)
+    connection.close_if_unusable_or_obsolete()
+input()
+connection.cursor().execute("SELECT 1")
+print("well", flush=True)
+"""
+
+
+def test_a_frozen_postgresql_is_given_up_and_used_again_when_it_thaws(servers: Servers) -> None:
+    servers.start("postgres")
+    url = servers.environment("postgres")["DATABASE_OWNER_URL"] + "?connect_timeout=2"
+    environment = os.environ | {
+        "DATABASE_URL": url,
+        "DJANGO_SETTINGS_MODULE": "dagy_console.settings",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "DAGY_SECRET_KEY": "k" * 50,
+    }
+    asking = subprocess.Popen(
+        [sys.executable, "-c", _ASK],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert asking.stdin and asking.stdout
+    assert asking.stdout.readline() == "30000 10\n"
+    frozen = servers.processes()
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        print(file=asking.stdin, flush=True)
+        assert asking.stdout.readline() == "PostgreSQL did not answer for 1 s. 1\n"
+        assert "timeout expired" in asking.stdout.readline()
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGCONT)
+    print(file=asking.stdin, flush=True)
+    assert asking.stdout.readline() == "well\n"
+    assert asking.wait(timeout=10) == 0
+
+
+def child(script: str, log: Path) -> Child:
+    found = spawn("it", ["sh", "-c", script], log=log, env=os.environ, cwd=ROOT)
+    found.process.wait()
+    return found
+
+
+def test_a_killed_process_is_not_explained_by_the_last_line_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "it.log"
+    assert child("echo all is well; kill -9 $$", log).describe_end() == f"(killed by SIGKILL); its log is {log}"
+    assert (
+        child("echo no such option; exit 3", log).describe_end() == f"(exit code 3: no such option); its log is {log}"
+    )
+
+
+def test_a_log_is_cut_while_its_process_goes_on_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "LARGEST_LOG_BYTES", 10)
+    log = tmp_path / "it.log"
+    writer = spawn("it", ["sh", "-c", "echo long enough a line; sleep 1; echo next"], log=log, env=os.environ, cwd=ROOT)
+    wait_for(lambda: log.stat().st_size > 10, seconds=5)
+    files.rotate(log)
+    writer.process.wait()
+    assert (log.read_text(), log.with_name("it.log.1").read_text()) == ("next\n", "long enough a line\n")

@@ -10,7 +10,7 @@ TEXT = " || chr(10) || ".join(["action", "resource_type", "resource_id", "resour
 
 
 class Migration(migrations.Migration):
-    dependencies = [("audit", "0001_initial")]
+    dependencies = [("audit", "0002_only_the_owner_makes_partitions")]
 
     operations = [
         TrigramExtension(),
