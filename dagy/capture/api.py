@@ -296,4 +296,11 @@ def _could_not(problem: Exception, request_id: str | None) -> str | None:
     return request_id
 
 
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
 atexit.register(shutdown)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)

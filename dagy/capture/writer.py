@@ -22,6 +22,7 @@ from datetime import datetime
 from dagy.capture import s3
 from dagy.capture.config import Config
 from dagy.capture.drainer import Drainer
+from dagy.capture.exits import before_child_ends
 from dagy.capture.health import Health, jittered
 from dagy.capture.keys import METADATA_FIELDS
 from dagy.capture.quiet import QuietLog
@@ -33,6 +34,7 @@ from dagy.capture.types import BuiltTrace, S3Client, Stats, StoredTrace
 log = logging.getLogger("dagy.capture")
 # How many times S3 may refuse a trace before its file is set aside.
 _MOST_REFUSALS = 5
+_LONGEST_IMPORT_SECONDS = 5.0
 
 
 class Writer:
@@ -94,6 +96,7 @@ class Writer:
                 if self._threads:
                     self._work.notify()
                 else:
+                    before_child_ends(lambda: self.shutdown(self.config.exit_timeout))
                     self._start_worker()
                 if waiting * 2 >= self.config.queue_size and self.spool is not None:
                     self._wake_spiller()
@@ -306,16 +309,13 @@ class Writer:
     def _get_client(self) -> S3Client:
         with self._client_lock:
             if self._client is None:
-                make = self.config.client_factory
-                self._client = (
-                    make()
-                    if make
-                    else s3.make_client(
-                        endpoint_url=self.config.endpoint_url,
-                        threads=self.config.threads,
-                    )
-                )
+                with _forks.client_making:
+                    self._client = self._make_client()
             return self._client
+
+    def _make_client(self) -> S3Client:
+        make = self.config.client_factory
+        return make() if make else s3.make_client(endpoint_url=self.config.endpoint_url, threads=self.config.threads)
 
     def _keep(self, trace: BuiltTrace, refusal: s3.Refusal = s3.Refusal.DOWN) -> None:
         """Into the spool, or counted as lost."""
@@ -401,16 +401,30 @@ class Writer:
         )
 
 
+class _Forks:
+    """A fork waits until boto3 is imported: a child with half of it could never import the rest."""
+
+    def __init__(self) -> None:
+        self.client_making = threading.RLock()
+        self._held = False
+
+    def before(self) -> None:
+        self._held = self.client_making.acquire(timeout=_LONGEST_IMPORT_SECONDS)
+
+    def in_parent(self) -> None:
+        if self._held:
+            self.client_making.release()
+
+    def in_child(self) -> None:
+        self.client_making = threading.RLock()
+        for writer in list(_writers):
+            writer.reset_after_fork()
+
+
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-
-
-def _reset_writers_after_fork() -> None:
-    for writer in list(_writers):
-        writer.reset_after_fork()
-
-
+_forks = _Forks()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_writers_after_fork)
+    os.register_at_fork(before=_forks.before, after_in_parent=_forks.in_parent, after_in_child=_forks.in_child)
 
 
 def _summary(trace: BuiltTrace) -> str:
