@@ -88,6 +88,8 @@ def make_client(*, endpoint_url: str | None, threads: int) -> S3Client:
     Credentials, region and (without `endpoint_url`) the endpoint come from the usual AWS variables and files.
     """
     with _forks.making:
+        # The first connection would import this codec, which a fork must not cut in two either.
+        "".encode("idna")
         return _make_client(endpoint_url, threads)
 
 
