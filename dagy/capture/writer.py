@@ -17,23 +17,18 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 
-from dagy.capture import s3
 from dagy.capture.config import Config
 from dagy.capture.exits import before_child_ends
-from dagy.capture.health import Health
 from dagy.capture.journal import Journal
-from dagy.capture.keys import METADATA_FIELDS
 from dagy.capture.quiet import QuietLog
 from dagy.capture.segment import Record
+from dagy.capture.sending import Sending
 from dagy.capture.snapshot import Snapshot
 from dagy.capture.trace import build_trace
-from dagy.capture.types import BuiltTrace, S3Client, Stats, StoredTrace
+from dagy.capture.types import Stats
 
 log = logging.getLogger("dagy.capture")
-_LONGEST_PAUSE_SECONDS = 60.0
-_LONGEST_PAUSE_SECONDS_IF_DOWN = 5.0
 # How often threads look for what processes that are gone have left.
 _LOOK_AROUND_SECONDS = 30.0
 _DISK_PAUSE_SECONDS = 1.0
@@ -56,7 +51,6 @@ class Writer:
         self._to_record = threading.Condition(self._lock)
         self._to_send = threading.Condition(self._lock)
         self._settled = threading.Condition(self._lock)
-        self._client_lock = threading.Lock()
         self._stopping = threading.Event()
         self._queue: deque[Snapshot] = deque()
         self._recording: Snapshot | None = None
@@ -65,10 +59,11 @@ class Writer:
         self._senders: list[threading.Thread] = []
         self._disk_fails = False
         self._looked_around_at = float("-inf")
-        self._client: S3Client | None = None
-        self._health = Health(retry_seconds=self.config.retry_seconds, probe_seconds=self.config.probe_seconds)
-        self._sent = self._dropped = self._failed = 0
+        self._dropped = 0
         self._quiet = QuietLog(log)
+        self._s3 = Sending(self.config, self.journal, self._quiet)
+        self._health = self._s3.health
+        self._ends_well = False
 
     def reset_after_fork(self) -> None:
         """In the child: the parent's threads are gone, and what was queued is theirs to send."""
@@ -93,10 +88,10 @@ class Writer:
         with self._lock:
             return Stats(
                 queued=len(self._queue) + (self._recording is not None) + len(self._sending),
-                sent=self._sent,
+                sent=self._s3.sent,
                 spooled=self.journal.waiting if self.journal else 0,
                 dropped=self._dropped,
-                failed=self._failed,
+                failed=self._s3.failed,
                 last_error=self._health.last_error,
                 rejected=self.journal.rejected if self.journal else 0,
             )
@@ -123,7 +118,9 @@ class Writer:
     def _is_settled(self) -> bool:
         if not self._is_kept():
             return False
-        return self.journal is None or self._is_s3_down() or (self.journal.unread == 0 and not self._sending)
+        # One failure may be a connection that was idle for too long: S3 is asked once more.
+        is_down = self._health.failures > 1
+        return self.journal is None or is_down or (self.journal.unread == 0 and not self._sending)
 
     def shutdown(self, timeout: float) -> None:
         """Flush, stop the threads, and leave to the spool what S3 did not take in time."""
@@ -157,14 +154,13 @@ class Writer:
                 break
             snapshots.pop(0)
         if snapshots:
-            with self._lock:
-                self._failed += len(snapshots)
+            self._s3.failed += len(snapshots)
             log.warning("%d traces were lost: the process ended before S3 took them", len(snapshots))
 
     def prepare(self) -> None:
         """Make the S3 client now. Raises what boto3 raises where it finds no configuration."""
         if self.config.bucket is not None:
-            self._get_client()
+            self._s3.get_client()
 
     def open_journal(self) -> None:
         """Say at once where the spool's directory can't be used, and send what earlier processes left in it."""
@@ -188,7 +184,8 @@ class Writer:
     # --- threads (these three with the lock held) ---
 
     def _wake(self) -> None:
-        if self._recorder is None and not self._senders:
+        if not self._ends_well:
+            self._ends_well = True
             before_child_ends(lambda: self.shutdown(self.config.exit_timeout))
         if self._takes_from_queue():
             self._wake_sender()
@@ -217,7 +214,7 @@ class Writer:
             try:
                 self._record(snapshot)
             except Exception as error:
-                self._count_failed(f"{type(error).__name__} in the recorder")
+                self._s3.count_failed(f"{type(error).__name__} in the recorder")
 
     def _take_to_record(self) -> Snapshot | None:
         with self._lock:
@@ -256,12 +253,26 @@ class Writer:
 
     def _run_sender(self) -> None:
         while (job := self._take()) is not None:
+            was_down = self._is_s3_down()
             try:
-                self._send(job)
+                is_over = self._s3.send(job)
             except Exception as error:
-                self._count_failed(f"{type(error).__name__} in the writer")
-            finally:
+                is_over = True
+                self._give_up(job, error)
+            with self._lock:
+                if not is_over and isinstance(job, Snapshot):
+                    self._queue.appendleft(job)
+                if was_down and not self._is_s3_down():
+                    self._to_send.notify_all()
                 self._finished()
+
+    def _give_up(self, job: Record | Snapshot, error: Exception) -> None:
+        """Something unexpected: what is on disk is tried again, by the next start at the latest."""
+        if self.journal is not None and isinstance(job, Record):
+            self._quiet.warning("writer", "a trace could not be sent now (%s)", type(error).__name__)
+            self.journal.put_back(job, _LOOK_AROUND_SECONDS)
+        else:
+            self._s3.count_failed(f"{type(error).__name__} in the writer")
 
     def _take(self) -> Record | Snapshot | None:
         while not self._stopping.is_set():
@@ -323,116 +334,6 @@ class Writer:
             self._sending.pop(threading.get_ident(), None)
             self._settled.notify_all()
 
-    def _send(self, job: Record | Snapshot) -> None:
-        trace = self._read(job) if isinstance(job, Record) else build_trace(job, self.config.scrubber)
-        if trace is None:
-            return
-        if self.config.bucket is None:
-            log.error("exception (not stored: DAGY_TRACES_BUCKET is not set), %s", _summary(trace))
-            return
-        try:
-            answer = s3.put(
-                self._get_client(),
-                bucket=self.config.bucket,
-                key=trace.key,
-                metadata=trace.metadata,
-                data=trace.data,
-            )
-        except Exception as error:
-            self._not_taken(job, trace, error)
-            return
-        if self.journal is not None and isinstance(job, Record):
-            self.journal.done(job)
-        if self._health.accepted():
-            with self._lock:
-                self._to_send.notify_all()
-        self._stored(trace, answer)
-
-    def _read(self, record: Record) -> BuiltTrace | None:
-        assert self.journal is not None
-        trace = self.journal.read(record)
-        if trace is None:
-            self.journal.done(record)
-            self._count_failed(f"the disk has damaged it: {record.segment.path}")
-        return trace
-
-    def _not_taken(self, job: Record | Snapshot, trace: BuiltTrace, error: Exception) -> None:
-        reason = self.config.scrubber.text(s3.describe(error), [0])
-        refusal = s3.refusal(error)
-        self._quiet.warning("s3", "S3 did not take a trace (%s)", reason)
-        if refusal is s3.Refusal.DOWN:
-            self._health.went_down(reason, wish_seconds=s3.wished_pause(error))
-        else:
-            self._health.refused(trace.key, reason)
-        if isinstance(job, Record):
-            self._put_back(job, trace, refusal, reason)
-        elif refusal is s3.Refusal.DOWN:
-            with self._lock:
-                self._sending[threading.get_ident()] = None
-                self._queue.appendleft(job)
-        else:
-            self._count_failed(reason)
-
-    def _put_back(self, record: Record, trace: BuiltTrace, refusal: s3.Refusal, reason: str) -> None:
-        assert self.journal is not None
-        now = time.monotonic()
-        if refusal is s3.Refusal.REFUSED:
-            record.refused_at = record.refused_at or now
-        # It may wait for a permission, unless others were taken since.
-        since = record.refused_at or now
-        is_spent = now - since >= 75 * self.config.retry_seconds and self._health.accepted_at > since
-        if is_spent or refusal is s3.Refusal.NEVER:
-            try:
-                path = self.journal.set_aside(record, trace)
-            except OSError:
-                self.journal.put_back(record, _LONGEST_PAUSE_SECONDS)
-                return
-            with self._lock:
-                self._failed += 1
-            self._quiet.warning("rejected", "S3 refuses a trace (%s); it is set aside: %s", reason, path)
-            return
-        longest = _LONGEST_PAUSE_SECONDS_IF_DOWN if refusal is s3.Refusal.DOWN else _LONGEST_PAUSE_SECONDS
-        self.journal.put_back(record, min(longest, 5 * self.config.retry_seconds * 2.0 ** min(record.tries, 16)))
-
-    def _get_client(self) -> S3Client:
-        with self._client_lock:
-            if self._client is None:
-                made = self.config.client_factory and self.config.client_factory()
-                self._client = made or s3.make_client(
-                    endpoint_url=self.config.endpoint_url, threads=self.config.threads
-                )
-            return self._client
-
-    def _count_failed(self, reason: str) -> None:
-        with self._lock:
-            self._failed += 1
-        self._health.last_error = reason
-        self._quiet.warning("failed", "a trace was lost (%s)", reason)
-
-    def _stored(self, trace: BuiltTrace, answer: tuple[str, datetime]) -> None:
-        with self._lock:
-            self._sent += 1
-        if self.config.on_stored is None:
-            return
-        etag, stored_at = answer
-        stored = StoredTrace(
-            key=trace.key,
-            bucket=self.config.bucket or "",
-            metadata={name: trace.metadata.get(name, "") for name in METADATA_FIELDS},
-            size=len(trace.data),
-            etag=etag,
-            last_modified=stored_at,
-            body=trace.body,
-        )
-        try:
-            self.config.on_stored(stored)
-        except Exception as error:
-            self._quiet.warning(
-                "on_stored",
-                "on_stored failed (%s); the trace is in S3",
-                type(error).__name__,
-            )
-
 
 _writers: weakref.WeakSet[Writer] = weakref.WeakSet()
 
@@ -454,8 +355,3 @@ def _start(run: Callable[[], None], name: str) -> threading.Thread | None:
     except RuntimeError:
         return None
     return thread
-
-
-def _summary(trace: BuiltTrace) -> str:
-    body = trace.body
-    return f"request {body['request_id']}, {body['http_method'] or '-'} {body['http_path'] or '-'}\n{body['traceback']}"

@@ -84,9 +84,9 @@ def test_a_live_trace_that_is_refused_is_tried_again_then_set_aside_and_said_so(
         wait_until(lambda: gate.puts_of("_bad") == 2)
         assert "InvalidArgument" in str(capture.stats().last_error)
         fail("good")
-        wait_until(lambda: bool(set_aside(tmp_path)))
+        wait_until(lambda: "set aside" in caplog.text)
+    assert len(set_aside(tmp_path)) == 1
     assert gate.puts_of("_bad") == 5
-    assert "set aside" in caplog.text
     assert stored(configured) == ["good"]
 
 
