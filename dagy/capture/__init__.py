@@ -6,7 +6,7 @@
     except Exception: capture.capture_exception()
 
 Adapters: `dagy.capture.django`, `.wsgi`, `.asgi`, `.aws_lambda`. How it stays cheap: see `dagy.capture.snapshot`; how
-nothing is lost: see `dagy.capture.writer` and `dagy.capture.spool`.
+nothing is lost: see `dagy.capture.writer` and `dagy.capture.journal`.
 """
 
 from dagy.capture.api import capture_exception, configure, flush, shutdown, stats

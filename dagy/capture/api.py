@@ -46,7 +46,6 @@ def configure(
     endpoint_url: str | None = None,
     queue_size: int = 1000,
     threads: int = 4,
-    attempts: int = 3,
     retry_seconds: float = 0.2,
     probe_seconds: float = 30.0,
     exit_timeout: float = 5.0,
@@ -60,15 +59,15 @@ def configure(
 
     `bucket`, `function_name`, `spool_dir` default to DAGY_TRACES_BUCKET, DAGY_FUNCTION_NAME, DAGY_SPOOL_DIR; with no
     bucket, exceptions are logged and not stored. What an earlier process left in the spool is sent in the background.
-    `queue_size` traces wait at most, for `threads` threads. Each PUT has time-outs (connect 2 s, read 5 s) and up to
-    `attempts` tries, `retry_seconds` apart, doubling, with jitter; a dead S3 is tried every `probe_seconds` at most.
+    `queue_size` traces wait in memory at most, for `threads` threads. Each PUT has time-outs (connect 2 s, read 5 s);
+    what S3 does not take is tried again after `retry_seconds`, doubling, with jitter, `probe_seconds` at most.
     `exit_timeout` bounds the flush at exit, in seconds. `scrub_keys` are more names of secret fields, `scrub_patterns`
     more patterns of secret values. `on_stored` is called in a writer's thread after each PUT. `enabled=False` captures
     nothing. Raises ValueError for sizes below 1 and re.error for a bad pattern.
     """
     global _writer
-    if min(queue_size, threads, attempts, spool_max_bytes) < 1:
-        raise ValueError("queue_size, threads, attempts and spool_max_bytes must be at least 1")
+    if min(queue_size, threads, spool_max_bytes) < 1:
+        raise ValueError("queue_size, threads and spool_max_bytes must be at least 1")
     writer = Writer(
         Config(
             bucket=bucket or os.environ.get("DAGY_TRACES_BUCKET") or None,
@@ -78,7 +77,6 @@ def configure(
             endpoint_url=endpoint_url,
             queue_size=queue_size,
             threads=threads,
-            attempts=attempts,
             retry_seconds=retry_seconds,
             probe_seconds=probe_seconds,
             exit_timeout=exit_timeout,
@@ -93,7 +91,7 @@ def configure(
     if before is not None:
         before.shutdown(1.0)
     if writer.config.enabled:
-        writer.drain_at_start()
+        writer.open_journal()
 
 
 def capture_exception(
@@ -296,4 +294,11 @@ def _could_not(problem: Exception, request_id: str | None) -> str | None:
     return request_id
 
 
+def _renew_lock_after_fork() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
 atexit.register(shutdown)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock_after_fork)

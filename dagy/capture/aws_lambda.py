@@ -111,8 +111,6 @@ def _store_stacks(request: RequestContext, handler_thread: int, margin: float) -
 
 
 def _flush(context: Any) -> None:
-    if api.stats().queued == 0:
-        return
     left = _seconds_left(context)
     api.flush(_FLUSH_SECONDS if left is None else max(0.0, min(_FLUSH_SECONDS, left - 0.1)))
 

@@ -25,7 +25,6 @@ class Config:
     endpoint_url: str | None
     queue_size: int
     threads: int
-    attempts: int
     retry_seconds: float
     probe_seconds: float
     exit_timeout: float

@@ -5,6 +5,7 @@ from __future__ import annotations
 # boto3 imports this, which fails once the interpreter has begun to end: just when a short script's only trace is sent.
 import concurrent.futures.thread  # noqa: F401
 import os
+import threading
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
@@ -15,6 +16,7 @@ from dagy.capture.types import S3Client
 
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 5
+_LONGEST_IMPORT_SECONDS = 5.0
 # Some servers allow 256 bytes a value only (Swift's default), where S3 has a limit for the whole.
 _SHORT_VALUE = 256
 _NEVER = {
@@ -49,12 +51,34 @@ _DOWN_CODES = {
 }
 
 
+class _Forks:
+    """A fork waits until boto3 is imported: a child with half of it could never import the rest."""
+
+    def __init__(self) -> None:
+        self.making = threading.RLock()
+        self._is_held = False
+
+    def before(self) -> None:
+        self._is_held = self.making.acquire(timeout=_LONGEST_IMPORT_SECONDS)
+
+    def in_parent(self) -> None:
+        if self._is_held:
+            self.making.release()
+
+    def in_child(self) -> None:
+        self.making = threading.RLock()
+
+
+_forks = _Forks()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_forks.before, after_in_parent=_forks.in_parent, after_in_child=_forks.in_child)
+
+
 class Refusal(Enum):
     """What an error says about other traces."""
 
     DOWN = "none would be taken now"
-    DENIED = "this one is not allowed, and perhaps none is"
-    OBJECT = "this one is refused for what it is"
+    REFUSED = "this one is refused, for what it is or as any other"
     NEVER = "this one will never be taken"
 
 
@@ -63,6 +87,13 @@ def make_client(*, endpoint_url: str | None, threads: int) -> S3Client:
 
     Credentials, region and (without `endpoint_url`) the endpoint come from the usual AWS variables and files.
     """
+    with _forks.making:
+        # The first connection would import this codec, which a fork must not cut in two either.
+        "".encode("idna")
+        return _make_client(endpoint_url, threads)
+
+
+def _make_client(endpoint_url: str | None, threads: int) -> S3Client:
     import boto3
     from botocore.config import Config
 
@@ -111,18 +142,6 @@ def error_status(error: BaseException) -> int | None:
     return status if isinstance(status, int) else None
 
 
-def may_pass_soon(error: BaseException) -> bool:
-    """Whether trying again in a moment may help: no answer, overload, server errors."""
-    status = error_status(error)
-    if status is None:
-        return error_code(error) not in (
-            "NoCredentialsError",
-            "PartialCredentialsError",
-            "ParamValidationError",
-        )
-    return status >= 500 or status == 429 or error_code(error) in ("RequestTimeout", "SlowDown", "Throttling")
-
-
 def refusal(error: BaseException) -> Refusal:
     """Whether an error of a PUT is about this trace or about all. In doubt it is about all: nothing is set aside."""
     code, status = error_code(error), error_status(error)
@@ -131,10 +150,18 @@ def refusal(error: BaseException) -> Refusal:
     if status is None:
         # Not sent: boto3 found fault with a value, that of this trace or the bucket's name.
         unsent = isinstance(error, TypeError | ValueError) or code == "ParamValidationError"
-        return Refusal.DENIED if unsent else Refusal.DOWN
+        return Refusal.REFUSED if unsent else Refusal.DOWN
     if not 400 <= status < 500 or status in _DOWN_STATUSES or code in _DOWN_CODES or code.startswith("KMS."):
         return Refusal.DOWN
-    return Refusal.DENIED if status == 403 else Refusal.OBJECT
+    return Refusal.REFUSED
+
+
+def wished_pause(error: BaseException) -> float:
+    """`Retry-After` in seconds, 0 where S3 did not say."""
+    response = getattr(error, "response", None)
+    headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}) if isinstance(response, dict) else {}
+    text = str(headers.get("retry-after", ""))
+    return float(text) if text.isascii() and text.isdigit() else 0.0
 
 
 def describe(error: BaseException) -> str:

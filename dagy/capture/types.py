@@ -33,11 +33,11 @@ class StoredTrace:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Counts of this process since `configure()`; `queued` is what waits or is being written now.
+    """Counts since `configure()`, and of what waits now: `queued` in memory or being sent, `spooled` on disk.
 
     `failed` counts traces that S3 refused for good or that could not be kept anywhere; `dropped` those for which the
-    queue (or the spool directory) had no room. `last_error` says what S3 or the disk answered last,
-    None where all is well. `rejected` counts the files of the spool that were set aside.
+    queue had no room. `last_error` says what S3 or the disk answered last, None where all is well. `rejected` counts
+    the traces that were set aside.
     """
 
     queued: int

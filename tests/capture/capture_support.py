@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -42,6 +44,20 @@ def raised(error: BaseException) -> BaseException:
         raise error
     except BaseException as caught:
         return caught
+
+
+def waiting_in(directory: Path) -> list[bytes]:
+    """The traces that wait in a spool directory, whoever's they are, oldest first."""
+    found = []
+    for path in sorted(directory.glob("*.journal")):
+        data, at = path.read_bytes(), 0
+        while len(data) - at >= 13:
+            mark, state, size, _ = struct.unpack_from(">4scII", data, at)
+            assert mark == b"DGT1"
+            if state == b"+":
+                found.append(data[at + 13 : at + 13 + size].partition(b"\n")[2])
+            at += 13 + size
+    return found
 
 
 def wait_until(condition: Callable[[], bool], timeout: float = 15.0) -> None:

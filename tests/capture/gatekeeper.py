@@ -10,10 +10,12 @@ from urllib.parse import urlsplit
 
 
 class Gatekeeper:
-    """`refuse` maps a part of a key ("" is in every key) to the status and code that its PUT is answered with."""
+    """`refuse` maps a part of a key ("" is in every key) to the status and code that its PUT is answered with,
+    with `headers`."""
 
     def __init__(self, url: str) -> None:
         self.refuse: dict[str, tuple[int, str]] = {}
+        self.headers: dict[str, str] = {}
         self.seen: list[str] = []
         self._target = urlsplit(url).netloc
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -56,7 +58,7 @@ class Gatekeeper:
                 if refused is None:
                     status, headers, body = gate._forward(self.path, self.headers, data)
                 else:
-                    status, headers = refused[0], [("Content-Type", "application/xml")]
+                    status, headers = refused[0], [("Content-Type", "application/xml"), *gate.headers.items()]
                     body = f"<Error><Code>{refused[1]}</Code><Message>no</Message></Error>".encode()
                 self.send_response_only(status)
                 for name, value in headers:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from capture_support import Bucket, raised, wait_until
+from capture_support import Bucket, raised, wait_until, waiting_in
 from gatekeeper import Gatekeeper
 
 from dagy import capture
-from dagy.capture.spool import Spool
+from dagy.capture.journal import Journal
 from dagy.capture.types import BuiltTrace
 
 
@@ -41,10 +41,6 @@ def set_aside(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.rejected"))
 
 
-def waiting(directory: Path) -> list[Path]:
-    return [path for path in directory.iterdir() if not path.name.endswith(".rejected")]
-
-
 @pytest.mark.parametrize(
     "answer",
     [(400, "InvalidArgument"), (403, "AccessDenied"), (403, "SignatureDoesNotMatch"), (412, "PreconditionFailed")],
@@ -56,7 +52,7 @@ def test_a_refused_trace_in_the_spool_holds_up_neither_the_others_nor_live_traff
     gate.refuse = {"": (503, "ServiceUnavailable")}
     fail("bad", *(f"good{number}" for number in range(5)))
     assert capture.flush(10)
-    assert len(waiting(tmp_path)) == 6
+    assert len(waiting_in(tmp_path)) == 6
 
     gate.refuse = {"_bad": answer}
     wait_until(lambda: len(stored(configured)) == 5)
@@ -74,7 +70,7 @@ def test_a_refused_trace_in_the_spool_holds_up_neither_the_others_nor_live_traff
         return capture.flush(10) and bool(set_aside(tmp_path))
 
     wait_until(is_set_aside)
-    assert waiting(tmp_path) == []
+    assert waiting_in(tmp_path) == []
     assert b"bad" in set_aside(tmp_path)[0].read_bytes()
     assert (capture.stats().rejected, capture.stats().failed) == (1, 1)
 
@@ -85,12 +81,12 @@ def test_a_live_trace_that_is_refused_is_tried_again_then_set_aside_and_said_so(
     gate.refuse = {"_bad": (400, "InvalidArgument")}
     with caplog.at_level(logging.WARNING):
         fail("bad")
-        wait_until(lambda: bool(set_aside(tmp_path)))
+        wait_until(lambda: gate.puts_of("_bad") == 2)
+        assert "InvalidArgument" in str(capture.stats().last_error)
+        fail("good")
+        wait_until(lambda: "set aside" in caplog.text)
+    assert len(set_aside(tmp_path)) == 1
     assert gate.puts_of("_bad") == 5
-    assert "set aside" in caplog.text
-    assert "InvalidArgument" in str(capture.stats().last_error)
-    fail("good")
-    assert capture.flush(10)
     assert stored(configured) == ["good"]
 
 
@@ -100,7 +96,7 @@ def test_a_trace_refused_for_a_moment_arrives(configured: Bucket, gate: Gatekeep
     wait_until(lambda: gate.puts_of("_odd") >= 2)
     gate.refuse = {}
     wait_until(lambda: stored(configured) == ["odd"])
-    wait_until(lambda: list(tmp_path.iterdir()) == [])
+    wait_until(lambda: waiting_in(tmp_path) == [])
     assert capture.stats().rejected == 0
 
 
@@ -120,10 +116,10 @@ def test_what_s3_refuses_of_all_is_an_outage_and_nothing_is_set_aside(
     # Long enough for far more tries than one trace has.
     wait_until(lambda: len(gate.seen) > 12)
     assert set_aside(tmp_path) == []
-    assert len(waiting(tmp_path)) == 30
+    assert len(waiting_in(tmp_path)) == 30
     gate.refuse = {}
     wait_until(lambda: stored(configured) == names)
-    wait_until(lambda: list(tmp_path.iterdir()) == [])
+    wait_until(lambda: waiting_in(tmp_path) == [])
     assert (capture.stats().failed, capture.stats().rejected) == (0, 0)
 
 
@@ -143,18 +139,20 @@ def trace(number: int) -> BuiltTrace:
 
 
 def test_files_set_aside_are_bounded_and_leave_the_room_to_the_others(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, max_bytes=100_000)
+    journal = Journal(tmp_path, max_bytes=100_000)
     for number in range(300):
-        spool.write(trace(number))
-        claim = spool.claim(spool.waiting()[0])
-        assert claim is not None
-        claim.reject()
+        journal.append(trace(number))
+        record = journal.next()
+        assert record is not None
+        journal.set_aside(record, trace(number))
     kept = set_aside(tmp_path)
     assert 5 <= len(kept) <= 10
     assert b"/299.json" in kept[-1].read_bytes()
-    assert spool.rejected == 300
+    assert kept[-1].stat().st_mode & 0o777 == 0o600
+    assert journal.rejected == 300
     for number in range(80):
-        spool.write(trace(number))
+        journal.append(trace(number))
+    journal.close()
 
 
 def test_a_trace_too_large_for_s3_is_set_aside_at_once(configured: Bucket, gate: Gatekeeper, tmp_path: Path) -> None:
@@ -167,16 +165,50 @@ def test_a_trace_too_large_for_s3_is_set_aside_at_once(configured: Bucket, gate:
 
 
 def test_what_was_refused_comes_after_what_was_not(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, max_bytes=100_000)
+    journal = Journal(tmp_path, max_bytes=100_000)
     for number in range(3):
-        spool.write(trace(number))
-    first = spool.waiting()[0]
-    claim = spool.claim(first)
-    assert claim is not None
-    claim.refuse()
-    assert [path == first for path in spool.waiting()] == [False, False, False]
-    again = spool.claim(spool.waiting()[2])
-    assert again is not None
-    assert (again.trace.key, again.refusals) == (claim.trace.key, 1)
-    again.release()
-    assert spool.waiting(refused_pause=60) == spool.waiting()[:2]
+        journal.append(trace(number))
+    first = journal.next()
+    assert first is not None
+    journal.put_back(first, 0.3)
+    others = [journal.next(), journal.next(), journal.next()]
+    assert others[0] is not None
+    assert others[1] is not None
+    assert first.offset < others[0].offset < others[1].offset
+    assert others[2] is None
+    wait_until(journal.ready, 2)
+    assert journal.next() is first
+    assert first.tries == 1
+    journal.close()
+
+
+def test_a_set_aside_trace_is_tried_again_once_it_is_renamed(
+    configured: Bucket, gate: Gatekeeper, tmp_path: Path
+) -> None:
+    gate.refuse = {"_big": (400, "EntityTooLarge")}
+    fail("big")
+    wait_until(lambda: len(set_aside(tmp_path)) == 1)
+    capture.shutdown()
+    [path] = set_aside(tmp_path)
+    path.rename(path.with_suffix(""))
+    capture.configure(bucket=configured.name, spool_dir=tmp_path)
+    wait_until(lambda: stored(configured) == ["big"])
+    wait_until(lambda: waiting_in(tmp_path) == [])
+
+
+def test_the_pause_that_s3_asks_for_is_kept(configured: Bucket, gate: Gatekeeper) -> None:
+    gate.headers = {"Retry-After": "2"}
+    gate.refuse = {"": (503, "SlowDown")}
+    fail("first")
+    wait_until(lambda: len(gate.seen) == 1)
+    time.sleep(1.5)
+    assert len(gate.seen) == 1
+    gate.refuse = {}
+    wait_until(lambda: stored(configured) == ["first"])
+
+
+def test_a_trace_that_s3_breaks_on_holds_up_no_other(configured: Bucket, gate: Gatekeeper) -> None:
+    gate.refuse = {"_poison": (500, "InternalError")}
+    fail("poison", *(f"good{number}" for number in range(20)))
+    wait_until(lambda: len(stored(configured)) == 20, 10)
+    assert capture.stats().rejected == 0
