@@ -21,7 +21,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     log = tmp_path_factory.mktemp("serve") / "log"
-    command = [sys.executable, "-m", "dagy_console.serve", f"127.0.0.1:{port}", "8", "4"]
+    command = [sys.executable, "-m", "dagy_console.serve", f"127.0.0.1:{port}", "4"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stdout=output, stderr=output)
     deadline = time.monotonic() + 60
