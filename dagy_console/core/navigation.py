@@ -39,4 +39,4 @@ def places(actor: Actor | None) -> list[Place]:
 
 
 def _may(actor: Actor | None, place: Place) -> bool:
-    return actor is not None and (place.permission is None or actor.can(place.permission))
+    return actor is not None and (place.permission is None or actor.can_somewhere(place.permission))
