@@ -29,6 +29,11 @@ def ensure_partitions(table: str, *moments: datetime) -> None:
         _create(table, name, months[name])
 
 
+def forget_partitions(table: str) -> None:
+    """Look again: a partition was dropped behind this process, by a restore or by hand."""
+    _seen.difference_update({name for name in _seen if name.startswith(f"{table}_")})
+
+
 def _create(table: str, name: str, month: datetime) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"partitions of {table}"])

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, connection, transaction
+from psycopg.errors import CheckViolation
 from psycopg.types.json import Jsonb
 
-from dagy_console.core.partitions import ensure_partitions
+from dagy_console.core.partitions import ensure_partitions, forget_partitions
 from dagy_console.core.storage import StoredObject
 from dagy_console.exceptions.models import DeletionClaim, Trace
 from dagy_console.exceptions.reading import IndexFields
@@ -81,7 +82,7 @@ def put_traces(traces: Sequence[IndexedTrace]) -> int:
     # In key order, so that two processes never wait for each other crosswise.
     rows = sorted({trace.key: trace for trace in traces}.values(), key=lambda trace: trace.key)
     try:
-        _put(rows)
+        _put_where_partitions_are(rows)
     except DatabaseError as error:
         if isinstance(error, InterfaceError) or not connection.is_usable():
             raise
@@ -113,6 +114,16 @@ def forget_transactions() -> None:
             "WHERE indexed_xid >= pg_snapshot_xmax(pg_current_snapshot())"
             "AND indexed_xid IS DISTINCT FROM pg_current_xact_id_if_assigned()"
         )
+
+
+def _put_where_partitions_are(rows: Sequence[IndexedTrace]) -> None:
+    try:
+        _put(rows)
+    except IntegrityError as error:
+        if not isinstance(error.__cause__, CheckViolation):
+            raise
+        forget_partitions(TABLE)
+        _put(rows)
 
 
 def _put(rows: Sequence[IndexedTrace]) -> None:
