@@ -1,17 +1,26 @@
 """An installation that is brought up to date keeps its people and organizations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from dagy_console.core import roles
+
 Migrate = Callable[..., Any]
 
 
 @pytest.fixture
-def migrate(db: None) -> Migrate:
+def as_owner(django_db_setup: None) -> Iterator[None]:
+    """Tables are the owner's to alter. Ask for it before the test's transaction begins."""
+    with roles.connected_as("owner"):
+        yield
+
+
+@pytest.fixture
+def migrate(as_owner: None, db: None) -> Migrate:
     """Bring the database to the given migrations; answers the models as of then. The test's rollback undoes it all."""
 
     def to(*targets: tuple[str, str]) -> Any:

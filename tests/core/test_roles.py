@@ -49,7 +49,7 @@ def note() -> None:
         "UPDATE audit_entry SET actor_email = 'nobody'",
         "TRUNCATE audit_entry",
         "DROP TABLE audit_entry",
-        "INSERT INTO {partition} SELECT * FROM audit_entry",
+        "INSERT INTO {partition} (id, at) SELECT id, at FROM audit_entry",
         "CREATE TABLE mine (x int)",
         "ALTER TABLE accounts_user ADD COLUMN x int",
         "SET ROLE dagy",

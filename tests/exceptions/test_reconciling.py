@@ -1,16 +1,21 @@
 """The index follows the bucket, whoever writes, changes or deletes there."""
 
+import base64
 import json
+import re
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import leases, storage
 from dagy_console.exceptions.index import indexing, reconciling
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import IndexState, Trace
+from tests.exceptions.troubled_s3 import error
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +77,19 @@ def test_a_row_that_the_database_refuses_does_not_keep_the_others_out(bucket, mo
     )
     reconciling.reconcile()
     assert Trace.objects.get().key == good
+    assert "PostgreSQL refuses, and no list shows: 1." in index_status().problem
+    monkeypatch.undo()
+    reconciling.reconcile()
+    assert Trace.objects.count() == 2 and not index_status().problem
+
+
+def test_a_partition_that_is_dropped_behind_the_process_is_made_again(bucket):
+    key = bucket.put(at=datetime(2017, 5, 5, tzinfo=UTC))
+    reconciling.reconcile()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE trace_2017_05")
+    reconciling.reconcile()
+    assert Trace.objects.get().key == key and not index_status().problem
 
 
 def test_the_longest_texts_fit_into_the_index(bucket):
@@ -82,20 +100,89 @@ def test_the_longest_texts_fit_into_the_index(bucket):
     assert Trace.objects.count() == 2
 
 
-def test_an_object_that_cannot_be_read_is_listed_as_such_and_the_others_are_read(bucket, monkeypatch):
-    locked, open_one = bucket.put("org_a"), bucket.put("org_b")
-    get = storage.get_object
+def refusing(troubled, keys, reads):
+    """S3 refuses to give these objects; `reads` counts how often it was asked to."""
 
-    def refuse_one(bucket_name, key, **options):
-        if key == locked:
-            raise storage.ObjectDenied("refused")
-        return get(bucket_name, key, **options)
+    def answer(request):
+        if any(request.reads(key) for key in keys):
+            reads.append(request.path)
+            return error(403, "AccessDenied")
+        return request.forward()
 
-    monkeypatch.setattr(storage, "get_object", refuse_one)
+    troubled.answer = answer
+
+
+def test_objects_that_cannot_be_read_are_listed_as_such_and_keep_nothing_else_out(bucket, troubled):
+    locked, reads = [bucket.put("org_a") for _ in range(12)], []
+    refusing(troubled, locked, reads)
+    open_one = bucket.put("org_b")
     reconciling.reconcile()
-    assert Trace.objects.get(key=locked).problems == ["unreadable"]
+    assert Trace.objects.filter(key__in=locked, problems=["unreadable"]).count() == 12
     assert Trace.objects.get(key=open_one).exception_type == "ValueError"
-    assert reconciling.reconcile().read == 0, "it is not asked for again at once"
+    assert "by their keys alone: 12." in index_status().problem and index_status().complete
+    later = bucket.put("org_a")
+    reconciling.reconcile()
+    assert Trace.objects.get(key=later).exception_type == "ValueError"
+
+
+def test_what_cannot_be_read_is_tried_again_every_ten_minutes_and_not_in_every_pass(bucket, troubled):
+    locked, reads = [bucket.put() for _ in range(12)], []
+    refusing(troubled, locked, reads)
+    reconciling.reconcile()
+    asked = len(reads)
+    reconciling.reconcile()
+    assert len(reads) == asked
+    Trace.objects.update(indexed_at=datetime.now(UTC) - timedelta(minutes=11))
+    for _ in range(2):
+        reconciling.reconcile()
+    assert len(reads) == 2 * asked
+    refusing(troubled, [], reads)
+    Trace.objects.update(indexed_at=datetime.now(UTC) - timedelta(minutes=11))
+    reconciling.reconcile()
+    assert set(Trace.objects.values_list("exception_type", flat=True)) == {"ValueError"}
+    assert not index_status().problem
+
+
+def test_where_nothing_can_be_read_the_missing_permission_is_named(bucket, troubled):
+    refusing(troubled, [bucket.put()], [])
+    for _ in range(2):
+        reconciling.reconcile()
+        assert "s3:GetObject" in index_status().problem
+    assert index_status().complete and Trace.objects.count() == 1
+
+
+def test_a_listing_may_begin_with_an_empty_page(bucket, troubled):
+    key, empty = bucket.put(), []
+
+    def answer(request):
+        status, headers, body = request.forward()
+        if not request.is_listing or "continuation-token" in request.path or b"<Contents>" not in body:
+            return status, headers, body
+        empty.append(request.path)
+        # "Begin behind this key" is what Swift's tokens say.
+        token = base64.b64encode(b"exceptions/").decode()
+        body = re.sub(rb"<Contents>.*</Contents>", b"", body, flags=re.DOTALL)
+        more = f"<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>".encode()
+        return status, headers, re.sub(rb"<IsTruncated>false</IsTruncated>", more, body)
+
+    troubled.answer = answer
+    reconciling.reconcile()
+    assert empty and Trace.objects.get().key == key
+
+
+def test_a_pass_that_has_lost_its_lease_writes_nothing_into_the_state(bucket, troubled):
+    bucket.put()
+    stolen = []
+
+    def take_it_over(found, *, pool, hot=reconciling._hot):
+        stolen.append(IndexState.objects.update(lease_owner=uuid.uuid4(), problem="as the new holder has noted"))
+        hot(found, pool=pool)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reconciling, "_hot", take_it_over)
+        assert reconciling.reconcile() is None
+    state = IndexState.objects.get()
+    assert stolen and (state.checked_at, state.problem) == (None, "as the new holder has noted")
 
 
 def test_an_emptied_bucket_is_followed_without_reading_the_whole_index_at_once(bucket, monkeypatch):

@@ -55,6 +55,9 @@ def run(held: QuerySet[DeletionJob], *, pauses: Sequence[float] = PAUSES) -> str
         if not work.unanswered:
             held.exclude(waiting_since=None).update(waiting_since=None, problem="")
         work.delete(_new(work))
+        # What a holder that was cut off has claimed since.
+        while not work.unanswered and (late := claims.left(leases.held(held))):
+            work.delete(_chunks(late))
     except Exception as error:  # noqa: BLE001 - what is claimed is settled, whatever broke
         work.problem = jobs.explained(error)
         work.delete(_chunks(claims.left(leases.held(held))))

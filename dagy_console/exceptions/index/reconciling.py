@@ -104,11 +104,13 @@ def _trouble(state: IndexState) -> str:
         told.append("The S3 server refuses to give any trace: the credentials lack s3:GetObject.")
     elif unreadable:
         told.append(
-            f"{unreadable:,} traces cannot be read and are listed by their keys alone: look for an archive class, an "
-            "encryption key or a policy that s3:GetObject fails at."
+            f"Traces that cannot be read, and are listed by their keys alone: {unreadable:,}. Look for an archive "
+            "class, an encryption key or a policy that s3:GetObject fails at; each is tried again after 10 minutes."
         )
     if refused := max(state.refused, state.refused_so_far):
-        told.append(f"PostgreSQL refuses {refused:,} rows, which no list shows: the log says why (traces.row_refused).")
+        told.append(
+            f"Traces that PostgreSQL refuses, and no list shows: {refused:,}. See traces.row_refused in the log."
+        )
     return " ".join(told)
 
 
