@@ -114,7 +114,7 @@ def test_odd_objects_are_those_that_need_words() -> None:
 
 @pytest.mark.parametrize("item", odd_objects(NOW), ids=lambda item: item.key.rsplit("/", 1)[1])
 def test_odd_objects_have_a_page(item: DemoObject) -> None:
-    build_preview(item.body, key=item.key, size=len(item.body), truncated=False, metadata=item.metadata)
+    build_preview(item.body, key=item.key, size=len(item.body), truncated=False, metadata=item.metadata, base_url="")
 
 
 @pytest.fixture

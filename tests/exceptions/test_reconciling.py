@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import leases, storage
@@ -81,15 +80,6 @@ def test_a_row_that_the_database_refuses_does_not_keep_the_others_out(bucket, mo
     monkeypatch.undo()
     reconciling.reconcile()
     assert Trace.objects.count() == 2 and not index_status().problem
-
-
-def test_a_partition_that_is_dropped_behind_the_process_is_made_again(bucket):
-    key = bucket.put(at=datetime(2017, 5, 5, tzinfo=UTC))
-    reconciling.reconcile()
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE trace_2017_05")
-    reconciling.reconcile()
-    assert Trace.objects.get().key == key and not index_status().problem
 
 
 def test_the_longest_texts_fit_into_the_index(bucket):
