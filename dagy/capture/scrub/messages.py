@@ -97,6 +97,8 @@ _ARGUMENTS = tuple(
     )
     for names, options in _COMMANDS
 )
+# The text of a command is looked for only where there is an argument.
+_ARGUMENT = re.compile(r"-(?<=[\s\"']-)-?[A-Za-z]|rabbitmqctl|vault login|aws_|sqlplus")
 _OPTION = re.compile(r"(?<![\w-])--?([A-Za-z][\w-]{1,60})[ \t]{1,4}(?=[^\s-])")
 _SURE_WORD = re.compile(
     r"\b(?:passwords?|passwd|passphrase|passcode|pwd|pw|secret|api[ _-]?key"
@@ -157,8 +159,8 @@ def without_named_messages(text: str, judge: Judge, counter: list[int]) -> str:
     if "<" in text or "&lt;" in text:
         text = _each(_XML_NAME, _xml_pair, text, judge, counter)
         text = _each(_ELEMENT, _element, text, judge, counter)
-    text = counted(_PROGRAM, _command, text, counter)
-    if "-" in text:
+    if _ARGUMENT.search(text):
+        text = counted(_PROGRAM, _command, text, counter)
         text = _each(_OPTION, _option, text, judge, counter)
     text = _each(_LABEL, _label, text, judge, counter)
     return counted(_SURE_WORD, _sure_word, text, counter)

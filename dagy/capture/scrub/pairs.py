@@ -21,25 +21,26 @@ _QUOTE = r"(?:\\*+[\"'`]{1,3}+|&(?:quot|apos|#34|#39|#x2[27]);|%(?:25)?2[27])"
 _BREAK = "(?:26|3[abdfABDF]|2[0267bcBC]|0[adAD])"
 _AFTER_NAME = (
     rf"(?P<close>{_QUOTE})?+\]?+"
-    r"(?:\s{0,3}(?P<sep>：|=>|->|:=|!?={1,3}|<>|:(?!:|//)|%(?:25)?3[aAdD]|&\#(?:61|x3[dD]);)[ \t]{0,8}+"
-    r"|\s{1,3}(?P<prose>is|was|i?like|in)\s{1,3}(?=\S)"
+    r"(?:\s{0,3}+(?P<sep>：|=>|->|:=|!?={1,3}|<>|:(?!:|//)|%(?:25)?3[aAdD]|&\#(?:61|x3[dD]);)[ \t]{0,8}+"
+    r"|\s{1,3}+(?P<prose>is|was|i?like|in)\s{1,3}(?=\S)"
     rf"|(?P<comma>(?<=[\"'`]),\s{{0,3}}|(?<=[\"'`]\s),\s{{0,3}})(?={_QUOTE}|[bu][\"'])"
     r"|(?P<blank>(?<![\"'`])\s{0,2}[ \t(])(?=[\"'`\\]))"
     rf"(?:\s{{1,60}}+(?={_QUOTE}|[\[{{(]))?+"
 )
 
 
-def _names(begin: str, also: str) -> re.Pattern[str]:
+def _names(begin: str, also: str, letters: str = "", flags: int = 0) -> re.Pattern[str]:
     return re.compile(
         rf"{begin}(?:(?<!\\)|(?=[nrt]\w))(?:(?<=\\)[nrt])?+"
-        rf"(?P<name>(?:[\w{MARKS}.-]++{also}|\\{{1,4}}u00[0-9a-fA-F]{{2}})++){_AFTER_NAME}",
-        re.IGNORECASE,
+        rf"(?P<name>(?:[\w{letters}.-]++{also}|\\{{1,4}}u00[0-9a-fA-F]{{2}})++){_AFTER_NAME}",
+        re.IGNORECASE | flags,
     )
 
 
-_NAME = _names(rf"(?<![\w{MARKS}.-])", "")
+_NAME = _names(rf"(?<![\w{MARKS}.-])", "", MARKS)
+_ASCII_NAME = _names(r"(?<![\w.-])", "", flags=re.ASCII)
 _ENCODED_NAME = _names(
-    rf"(?:(?<![\w{MARKS}.%-])|(?<=%{_BREAK})|(?<=%25{_BREAK}))", rf"|%(?!(?:25)?{_BREAK})[0-9a-fA-F]{{2}}"
+    rf"(?:(?<![\w{MARKS}.%-])|(?<=%{_BREAK})|(?<=%25{_BREAK}))", rf"|%(?!(?:25)?{_BREAK})[0-9a-fA-F]{{2}}", MARKS
 )
 _NEXT_NAME = r"(?:amp;|\s)?[\w.%\[\]-]{1,64}[\"']?\s?(?:=|:\s)"
 _VALUE = re.compile(
@@ -87,7 +88,7 @@ _BLOCK_ITEM = re.compile(r"(?:- )?(?:[\w.-]+: )?[^\s:]+")
 def without_pairs(text: str, judge: Judge, counter: list[int], *, code: bool = False) -> str:
     """`text` without the values of secret names. With `code`, only values in quotes are: `token = get_token()` is a
     line of source that a reader needs."""
-    pattern = _ENCODED_NAME if "%" in text else _NAME
+    pattern = _ENCODED_NAME if "%" in text else _ASCII_NAME if text.isascii() else _NAME
     scans = [0]
     pieces: list[str] = []
     done = position = 0
