@@ -6,6 +6,7 @@ from dagy_console.audit.api import router as audit
 from dagy_console.core.api import ConsoleApi
 from dagy_console.core.http import read_only
 from dagy_console.exceptions.api import router as exceptions
+from dagy_console.exceptions.deletions.api import router as deletions
 
 api = ConsoleApi(
     title="Dagy Console",
@@ -15,5 +16,5 @@ api = ConsoleApi(
     docs_decorator=read_only,
     openapi_url="/openapi.json",
 )
-for router in (accounts, exceptions, audit):
+for router in (accounts, exceptions, deletions, audit):
     api.add_router("", router)

@@ -69,6 +69,9 @@ OPERATIONS = {
     "GET /admin/exceptions": ({"limit": "5"}, 200, 403),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200, 403),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200, 403),
+    "POST /admin/exceptions/deletions": ({"keys": ["{key}"], "expected_count": 1}, 202, 403),
+    "GET /admin/exceptions/deletions/{job_id}": ({}, 200, 403),
+    "POST /admin/exceptions/deletions/{job_id}/cancel": ({}, 202, 403),
     "GET /admin/exceptions/content": ({"key": "{key}"}, 200, 403),
     "GET /admin/exceptions/download": ({"key": "{key}"}, 200, 403),
     "GET /audit-logs": ({}, 200, 403),
@@ -158,7 +161,7 @@ def tally():
 def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
     given, staff, viewer = OPERATIONS[operation]
-    path, given = path.replace("{entry_id}", facts["entry"]), filled(given, facts)
+    path, given = path.replace("{entry_id}", facts["entry"]).replace("{job_id}", facts["job"]), filled(given, facts)
     if path not in OPEN:
         assert call_operation(client, method, path, given).status_code == 401
     callers = api(alice), api(vera)

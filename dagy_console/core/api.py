@@ -57,7 +57,7 @@ def problems(*statuses: int) -> dict[int, type[Schema]]:
 
 
 # 405 is sent at the operation's address, for any other method.
-PROBLEMS = problems(400, 401, 403, 404, 405, 422, 503)
+PROBLEMS = problems(400, 401, 403, 404, 405, 422, 429, 503)
 BODY_PROBLEMS = PROBLEMS | problems(411, 413)
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import psycopg
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import ProgrammingError, connection, transaction
+from django.db import IntegrityError, ProgrammingError, connection, transaction
 from psycopg import errors, sql
 
 # Tables of which the application may write new rows and read the old; the apps that own such tables register here.
@@ -111,9 +111,10 @@ def _ensure_role(role: str, login: str, password: str = "") -> bool:
         try:
             with transaction.atomic():
                 cursor.execute(statement)
-        except ProgrammingError as error:
+        except (ProgrammingError, IntegrityError) as error:
             if isinstance(error.__cause__, errors.InsufficientPrivilege):
                 return False
-            if not isinstance(error.__cause__, errors.DuplicateObject):
+            # Another migrate was first; the second says so where the two ran at the same moment.
+            if not isinstance(error.__cause__, errors.DuplicateObject | errors.UniqueViolation):
                 raise
     return True

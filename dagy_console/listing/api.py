@@ -40,14 +40,19 @@ class ListParams(SearchParams, PageParams):
     """A search, page by page."""
 
 
+def parsed(listing: Listing, q: str) -> Query:
+    """The search that `q` says. Raises Invalid with the position of what is wrong."""
+    try:
+        return listing.parse(q)
+    except BadQuery as error:
+        raise Invalid.field("q", f"{error.message} (at character {error.position + 1})") from None
+
+
 def query_of(listing: Listing, params: SearchParams) -> Query:
     """The search that the parameters say. Raises Invalid that names the parameter, and for `q` the position."""
     given = params.model_dump(by_alias=True)
     fields = {name: given[name] for name in listing.parameters if given.get(name)}
-    try:
-        listing.parse(params.q)
-    except BadQuery as error:
-        raise Invalid.field("q", f"{error.message} (at character {error.position + 1})") from None
+    parsed(listing, params.q)
     for name, value in fields.items():
         try:
             listing.narrowed("", {listing.parameters[name]: value})
