@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.fields.json import KT
 from django.test.utils import CaptureQueriesContext
 from django.urls import get_resolver, reverse
 from django.utils import timezone
@@ -16,6 +17,7 @@ from dagy_console import settings as settings_module
 from dagy_console.accounts import services as accounts
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
+from dagy_console.audit.search import ENTRIES
 from dagy_console.core.database import horizon
 from dagy_console.core.permissions import (
     PLATFORM_PERMISSIONS,
@@ -27,7 +29,7 @@ from dagy_console.core.permissions import (
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
-from dagy_console.exceptions.search import TRACES, parse
+from dagy_console.exceptions.search import DELETIONS, TRACES, parse
 from dagy_console.exceptions.services import download
 from tests.conftest import PASSWORD
 
@@ -278,6 +280,34 @@ def test_no_page_asks_the_database_more_than_12_times(name, browse, alice, bucke
         assert browser.get(reverse(name)).status_code == 200
     asked = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE"))]
     assert len(asked) <= 12, [sql[:100] for sql in asked]
+
+
+def pages_by_itself(source):
+    """What only the listing room may do: make keyset pages and cursors."""
+    return re.findall(r"\bKeyset\(|\bPaginator\(|\bsigning\.(?:loads|dumps)\(|[\"']next_cursor[\"']", source)
+
+
+def test_every_list_is_made_in_the_listing_room():
+    assert pages_by_itself('return {"items": [], "next_cursor": None}') and pages_by_itself('Keyset("at", "id")')
+    for path in ROOT.rglob("*.py"):
+        if (ROOT / "listing") not in path.parents:
+            assert not pages_by_itself(path.read_text()), f"{path} pages by itself: declare a Listing"
+    for path in (ROOT.parent / "templates").rglob("*.html"):
+        if path.parent.name != "listing":
+            assert "components/pager.html" not in path.read_text(), f"{path}: extend listing/page.html"
+    for path, view in ((path, view) for _, router in api._routers for path, view in router.path_operations.items()):
+        for operation in view.operations:
+            if "cursor" in inspect.getsource(operation.view_func) and "GET" in operation.methods:
+                pytest.fail(f"{path} reads a cursor by itself: take ListParams, answer list_page()")
+
+
+@pytest.mark.parametrize("listing", [TRACES, ENTRIES, DELETIONS], ids=lambda listing: listing.page)
+def test_every_key_of_a_list_can_be_searched_by(listing, db):
+    model = {"exceptions:list": Trace, "audit:list": AuditEntry, "exceptions:deletions": DeletionJob}[listing.page]
+    rows = model.objects.annotate(asked_by=KT("actor__email")) if model is DeletionJob else model.objects
+    for key in listing.keys:
+        value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"
+        assert not rows.filter(listing.parse(f"{key.name}:{value} -{key.name}:{value}").as_q()).exists()
 
 
 def test_no_view_is_longer_than_25_lines():

@@ -8,6 +8,7 @@ from dagy_console.audit.actions import Action
 from dagy_console.audit.search import ENTRIES
 from dagy_console.audit.selectors import STAFF
 from dagy_console.core.times import to_rfc3339
+from dagy_console.core.visible import visible
 from dagy_console.listing.language import Query, Term
 
 _COPIED = (
@@ -38,7 +39,7 @@ def entry_out(entry: Any) -> dict[str, Any]:
 
 
 def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
-    """One row of the page; each value leads to the entries that share it."""
+    """One row of the page, its texts made visible; each value leads to the entries that share it."""
     out = entry_out(entry)
     keys = {
         "action": entry.action,
@@ -49,17 +50,24 @@ def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
         "ip": entry.shown_ip,
         "request": entry.request_id,
     }
-    return out | {
-        "at": entry.at,
-        "actor_kind": entry.actor_kind,
+    texts = {
+        **{name: str(out[name]) for name in ("org_id", "resource_id", "resource_name", "reason", "user_agent")},
         "actor_email": entry.shown_actor,
         "impersonator_email": (out["impersonator"] or {}).get("email", ""),
-        "description": _description(entry.action),
         "summary": _summary(entry),
         "before": _pretty(entry.before),
         "after": _pretty(entry.after),
-        "urls": {key: ENTRIES.query(Term(key, str(value))).url for key, value in keys.items() if value},
     }
+    return (
+        out
+        | {name: visible(text) for name, text in texts.items()}
+        | {
+            "at": entry.at,
+            "actor_kind": entry.actor_kind,
+            "description": _description(entry.action),
+            "urls": {key: ENTRIES.query(Term(key, str(value))).url for key, value in keys.items() if value},
+        }
+    )
 
 
 def _description(action: str) -> str:

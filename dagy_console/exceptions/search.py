@@ -1,5 +1,6 @@
-"""What traces are searched by."""
+"""What traces, and the deletions of traces, are searched by."""
 
+from dagy_console.core.jobs import JobState
 from dagy_console.listing.language import Key, Listing, Query
 
 TRACES = Listing(
@@ -22,6 +23,19 @@ TRACES = Listing(
     example='type:ValueError  org:org_123  path:/runs*  -method:GET  after:-24h  "free text"',
     # 4 sets instead of 6 take 0.85 of the time over 100,000 rows.
     together=(("exception_type", "fingerprint"), ("http_method", "function_name")),
+)
+DELETIONS = Listing(
+    page="exceptions:deletions",
+    noun="deletion",
+    keys=(
+        Key("state", "state", "State", facet=True, values=tuple(JobState), example="failed"),
+        Key("by", "asked_by", "Person", facet=True, example="ann@example.com"),
+    ),
+    time="created_at",
+    tie="id",
+    text="query",
+    text_heading="Text in the search that was deleted",
+    example='state:failed  by:ann@example.com  after:-7d  "type:ValueError"',
 )
 TraceQuery = Query
 parse = TRACES.parse

@@ -6,9 +6,12 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from dagy_console.core.times import to_rfc3339
+from dagy_console.core.visible import visible
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES, TraceQuery
 from dagy_console.listing.language import Term
+
+_TEXTS = ("org_id", "exception_type", "message", "http_method", "http_path", "request_id", "function_name")
 
 
 def trace_out(trace: Trace) -> dict[str, Any]:
@@ -31,17 +34,12 @@ def trace_out(trace: Trace) -> dict[str, Any]:
 
 
 def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
-    """One row of a list; its link keeps the search, so that the trace's page can step through it."""
+    """One row of a list, its texts made visible; its link keeps the search, so that the trace's page can step through
+    it."""
     return {
+        **{name: visible(getattr(trace, name)) for name in _TEXTS},
         "key": trace.key,
         "timestamp": trace.timestamp,
-        "org_id": trace.org_id,
-        "exception_type": trace.exception_type,
-        "message": trace.message,
-        "http_method": trace.http_method,
-        "http_path": trace.http_path,
-        "request_id": trace.request_id,
-        "function_name": trace.function_name,
         "fingerprint": trace.fingerprint,
         "size": trace.size,
         "last_modified": trace.last_modified,

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dagy_console.core.times import to_minute, to_rfc3339
+from dagy_console.core.visible import visible
 from dagy_console.core.words import counted, duration, number
 from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
 from dagy_console.listing.summary import Bucket, FacetCount, Summary
@@ -14,7 +15,10 @@ _TIME_EXAMPLES = {"after": "-24h or 2026-01-15", "before": "2026-01-15T03:00Z"}
 
 def terms(query: Query) -> list[dict[str, Any]]:
     """The query's terms, each with the link that takes it away."""
-    return [{"text": term.text, "negated": term.negated, "remove_url": query.without(term).url} for term in query.terms]
+    return [
+        {"text": visible(term.text), "negated": term.negated, "remove_url": query.without(term).url}
+        for term in query.terms
+    ]
 
 
 def ranges(query: Query) -> list[dict[str, Any]]:
@@ -87,7 +91,7 @@ def _value(query: Query, key: str, value: str, count: int, total: int) -> dict[s
     term, excluded = Term(key, value), Term(key, value, negated=True)
     return {
         "value": value,
-        "label": value or "(none)",
+        "label": visible(value) or "(none)",
         "count": count,
         "share": round(100 * count / total) if total else 0,
         # An empty value cannot be searched for; it is shown and leads nowhere.

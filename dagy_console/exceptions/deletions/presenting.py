@@ -4,12 +4,16 @@ from typing import Any
 
 from django.urls import reverse
 
+from dagy_console.audit.search import ENTRIES
 from dagy_console.core.times import to_rfc3339
+from dagy_console.core.visible import visible
 from dagy_console.core.words import duration
 from dagy_console.exceptions.models import DeletionError, DeletionJob
+from dagy_console.exceptions.search import parse
+from dagy_console.listing.language import Query, Term
 
 
-def job_row(job: DeletionJob) -> dict[str, Any]:
+def job_row(job: DeletionJob, query: Query | None = None) -> dict[str, Any]:
     """A deletion job as its page shows it."""
     names = (
         "id", "state", "since", "matched", "deleted", "failed", "skipped", "percent", "rate", "eta", "created_by",
@@ -17,7 +21,9 @@ def job_row(job: DeletionJob) -> dict[str, Any]:
     )  # fmt: skip
     return {
         **{name: getattr(job, name) for name in names},
-        "query_text": job.query,
+        "query_text": visible(job.query),
+        "query_url": parse(job.query).url,
+        "audit_url": ENTRIES.query(Term("resource", "deletion"), Term("id", str(job.id))).url,
         "chosen_by_key": job.keys is not None,
         "eta_text": f"{duration(job.eta)} left" if job.eta else "",
         "url": reverse("exceptions:deletion", args=[job.id]),

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import BooleanField, Count, Func, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models.fields.json import KT
 
 from dagy_console.core.actors import Actor
 from dagy_console.core.database import Horizon, TookTooLong, is_past, time_limit
 from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.permissions import Permission
+from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
-from dagy_console.exceptions.selectors import visible_to
 from dagy_console.listing.finding import LIST_SECONDS, TooBroad
-from dagy_console.listing.pages import Keyset, Page
 
-DELETIONS = Keyset("created_at", "id")
 # Whether a row was committed when the snapshot was taken. As in every query, what this very transaction wrote is seen.
 IN_SNAPSHOT = "(pg_visible_in_snapshot(indexed_xid, %s::pg_snapshot) OR indexed_xid = pg_current_xact_id_if_assigned())"
 
@@ -49,7 +48,7 @@ def as_of(actor: Actor, query: TraceQuery, horizon: Horizon) -> QuerySet[Trace]:
     """
     if not is_past(horizon):
         raise Invalid.field("snapshot", "not a moment that this console gave out. Nothing was deleted; select again.")
-    return visible_to(actor).filter(query.as_q(now=horizon.at), _InSnapshot(Value(horizon.snapshot)))
+    return traces.visible_to(actor).filter(query.as_q(now=horizon.at), _InSnapshot(Value(horizon.snapshot)))
 
 
 def count_as_of(actor: Actor, query: TraceQuery, horizon: Horizon) -> int:
@@ -69,7 +68,7 @@ def plan_deletion(actor: Actor, *, query: TraceQuery, horizon: Horizon) -> Delet
 
 def plan_key_deletion(actor: Actor, *, keys: Sequence[str], horizon: Horizon) -> DeletionPlan:
     actor.require(Permission.EXCEPTIONS_DELETE)
-    return _plan(visible_to(actor).filter(key__in=keys), horizon, keys=keys)
+    return _plan(traces.visible_to(actor).filter(key__in=keys), horizon, keys=keys)
 
 
 def _plan(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str = "", keys: Sequence[str] = ()) -> DeletionPlan:
@@ -106,9 +105,10 @@ def after(rows: QuerySet[Trace], timestamp: datetime, key: str) -> QuerySet[Trac
     return rows.filter(Q(timestamp__gte=timestamp) & (Q(timestamp__gt=timestamp) | Q(key__gt=key)))
 
 
-def list_deletions(actor: Actor, *, cursor: str = "") -> Page[DeletionJob]:
+def visible_to(actor: Actor) -> QuerySet[DeletionJob]:
+    """Every deletion, with who asked for it: only the platform's staff may. Raises PermissionDenied."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    return DELETIONS.page(DeletionJob.objects.defer("keys"), cursor=cursor)
+    return DeletionJob.objects.defer("keys").annotate(asked_by=KT("actor__email"))
 
 
 def get_deletion(actor: Actor, job_id: uuid.UUID) -> DeletionJob:

@@ -13,12 +13,12 @@ from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions.deletions import selectors, services
 from dagy_console.exceptions.deletions.forms import DeletionForm
 from dagy_console.exceptions.deletions.presenting import job_row
-from dagy_console.exceptions.search import TRACES, TraceQuery, parse
+from dagy_console.exceptions.search import DELETIONS, TRACES, TraceQuery, parse
 from dagy_console.exceptions.selectors import require_trace_keys
 from dagy_console.exceptions.serializers import trace_row
 from dagy_console.exceptions.views import query_or_none
 from dagy_console.listing.language import BadQuery
-from dagy_console.listing.page import page_context
+from dagy_console.listing.page import search_page
 
 
 @require_POST
@@ -92,9 +92,10 @@ def _said(request: ConsoleRequest, message: str) -> HttpResponse:
 
 @require_safe
 def deletions(request: ConsoleRequest) -> HttpResponse:
-    page = selectors.list_deletions(request.actor, cursor=request.GET.get("cursor", ""))
-    context = {"nav": "exceptions", "page": page_context(request, page, map(job_row, page.rows))}
-    return render_page(request, "exceptions/deletions.html", context)
+    rows = selectors.visible_to(request.actor)
+    return search_page(
+        request, DELETIONS, "exceptions/deletions.html", rows, row=job_row, context={"nav": "exceptions"}
+    )
 
 
 @require_safe
