@@ -223,7 +223,7 @@ def _stored_trace(size: int) -> str:
     from dagy_console.core import storage
     from dagy_console.exceptions.bucket import traces_bucket
     from dagy_console.exceptions.index.indexing import indexed, put_traces
-    from dagy_console.exceptions.reading import extract_fields
+    from dagy_console.exceptions.reading.fields import extract_fields
 
     now = datetime.now(UTC) - timedelta(seconds=1)
     trace = tracegen.trace(size) | {"timestamp": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}

@@ -30,7 +30,7 @@ from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import DELETIONS, TRACES, parse
-from dagy_console.exceptions.services import download
+from dagy_console.exceptions.trace import services as download
 from tests.conftest import PASSWORD
 
 ROOT = Path(settings_module.__file__).parent

@@ -14,7 +14,7 @@ from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
 from dagy_console.exceptions.index.reconciling import READ_BYTES
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.reading import extract_fields
+from dagy_console.exceptions.reading.fields import extract_fields
 
 THREADS = 16
 BATCH = 300

@@ -9,13 +9,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
-from dagy_console.exceptions.handing_out import stored_response
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
-from dagy_console.exceptions.services.download import record_reading, start_download
-from dagy_console.exceptions.stored import read_preview
+from dagy_console.exceptions.trace.handing_out import stored_response
+from dagy_console.exceptions.trace.services import record_reading, start_download
+from dagy_console.exceptions.trace.stored import read_preview
 from dagy_console.listing.finding import count_up_to, neighbours
 from dagy_console.listing.language import BadQuery
 from dagy_console.listing.page import search_page

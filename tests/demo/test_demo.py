@@ -19,9 +19,9 @@ from dagy_console.demo.odd import odd_objects
 from dagy_console.demo.scenario import SCENARIOS, Scenario
 from dagy_console.demo.traces import demo_objects
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.preview import build_preview
-from dagy_console.exceptions.reading import IndexFields, extract_fields
-from dagy_console.exceptions.tracebacks import parse
+from dagy_console.exceptions.reading.fields import IndexFields, extract_fields
+from dagy_console.exceptions.reading.tracebacks import parse
+from dagy_console.exceptions.trace.preview import build_preview
 
 NOW = datetime(2026, 1, 15, 10, 30, tzinfo=UTC)
 OBJECTS = demo_objects(900, now=NOW)

@@ -8,9 +8,9 @@ from django.core.management import call_command
 
 from dagy import capture
 from dagy_console.core import storage
-from dagy_console.exceptions import stored as stored_module
 from dagy_console.exceptions.index import capturing
-from dagy_console.exceptions.reading import extract_fields
+from dagy_console.exceptions.reading.fields import extract_fields
+from dagy_console.exceptions.trace import stored as stored_module
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagy_console.exceptions.fingerprints import VERSION, fingerprint, is_library, module_name, parametrize
+from dagy_console.exceptions.reading.fingerprints import VERSION, fingerprint, is_library, module_name, parametrize
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 ROWS: list[dict[str, Any]] = [json.loads(line) for line in (CORPUS / "cpython.jsonl").read_text().splitlines()]

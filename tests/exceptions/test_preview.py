@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagy_console.exceptions.preview import Preview, build_preview
-from dagy_console.exceptions.preview.json_tree import Node
+from dagy_console.exceptions.trace.preview import Preview, build_preview
+from dagy_console.exceptions.trace.preview.json_tree import Node
 
 BASE = "https://console.example.com"
 KEY = "exceptions/org_123/2026/01/15/103000123456_abc-123.json"
@@ -179,7 +179,7 @@ def test_notes_are_told_from_the_message() -> None:
         ({**TRACE, "request_id": "other"}, "request_id in the body says other, the key says abc-123."),
         (
             {**TRACE, "timestamp": "2026-01-15T11:30:00Z"},
-            "timestamp in the body says 2026-01-15T11:30:00Z, the key says 2026-01-15T10:30:00.123456+00:00.",
+            "timestamp in the body says 2026-01-15T11:30:00Z, the key says 2026-01-15T10:30:00.123456Z.",
         ),
         ({**TRACE, "timestamp": "soon"}, "timestamp is not a time: soon."),
         ({**TRACE, "http_path": "/flows"}, "http_path in the body says /flows, the metadata says /runs."),
@@ -270,7 +270,7 @@ def test_long_texts_are_cut_in_the_middle_and_say_so() -> None:
     assert "[… the middle is left out …]" in shown.traceback
     assert "frames are shown" in shown.exceptions[-1].cut
     assert len(shown.raw) <= 256 * 1024
-    assert shown.raw_note.startswith("The first 262.1 kB of")
+    assert shown.raw_note.startswith("The first 262 KB of")
 
 
 def test_the_request_is_a_table() -> None:
@@ -346,7 +346,7 @@ def test_curl_says_that_the_body_was_cut() -> None:
     shown = preview({**TRACE, "truncated": {"event.body": 90_000}})
     assert any("The body was cut" in note for note in shown.curl_notes)
     assert shown.request is not None
-    assert shown.request.notes == ("The writer cut body of 90.0 kB.",)
+    assert shown.request.notes == ("The writer cut body of 90 KB.",)
 
 
 LARGE = {
@@ -366,7 +366,7 @@ def test_20_megabytes_open_in_little_time_and_memory(kind: str) -> None:
     """In a process of its own: the peak of its memory can't be lowered by what ran before."""
     script = f"""
 import json, resource, sys, time
-from dagy_console.exceptions.preview import build_preview
+from dagy_console.exceptions.trace.preview import build_preview
 trace = json.loads(sys.stdin.read())
 build_preview(json.dumps(trace).encode(), key="k", size=1, truncated=False, metadata={{}}, base_url="")
 raw = ({LARGE[kind]}).encode()

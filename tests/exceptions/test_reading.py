@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dagy_console.exceptions.fingerprints import fingerprint
-from dagy_console.exceptions.json_body import decode_body
-from dagy_console.exceptions.reading import IndexFields, extract_fields, parse_time, read_top_level
+from dagy_console.exceptions.reading.fields import IndexFields, extract_fields, parse_time, read_top_level
+from dagy_console.exceptions.reading.fingerprints import fingerprint
+from dagy_console.exceptions.reading.json_body import decode_body
 
 KEY = "exceptions/org_123/2026/01/15/103000123456_abc-123.json"
 WHEN = datetime(2026, 1, 15, 10, 30, 0, 123456, UTC)

@@ -10,7 +10,7 @@ from django.db import connection
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core import storage
-from dagy_console.exceptions.services.download import start_download
+from dagy_console.exceptions.trace.services import start_download
 
 CHAINED = """Traceback (most recent call last):
   File "/srv/app/dagy/store.py", line 3, in insert
@@ -237,7 +237,7 @@ def test_reading_a_trace_is_on_record_once_an_hour_for_each_reader(api, browse, 
 
 
 def test_reading_is_recorded_anew_when_the_hour_is_over(api, alice, trace, monkeypatch):
-    monkeypatch.setattr("dagy_console.exceptions.services.download.READING", timedelta(0))
+    monkeypatch.setattr("dagy_console.exceptions.trace.services.READING", timedelta(0))
     for _ in range(2):
         b"".join(api(alice).get("/admin/exceptions/content", {"key": trace}))
     assert len(readings(trace)) == 2

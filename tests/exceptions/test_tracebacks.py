@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagy_console.exceptions.tracebacks import Frame, ParsedException, parse, with_message
+from dagy_console.exceptions.reading.tracebacks import Frame, ParsedException, parse, with_message
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 ROWS: list[dict[str, Any]] = [json.loads(line) for line in (CORPUS / "cpython.jsonl").read_text().splitlines()]

@@ -16,6 +16,7 @@ from django.utils import timezone
 from dagy_console.core import jobs, leases, storage
 from dagy_console.core.errors import Unavailable
 from dagy_console.core.storage import FailedKey
+from dagy_console.core.words import counted
 from dagy_console.exceptions.bucket import BucketUnset, traces_bucket
 from dagy_console.exceptions.deletions import claims, selectors
 from dagy_console.exceptions.models import DeletionJob
@@ -64,7 +65,7 @@ def run(held: QuerySet[DeletionJob], *, pauses: Sequence[float] = PAUSES) -> str
     if work.unanswered:
         raise jobs.Later(work.unanswered)
     failed = leases.held(held).failed
-    return work.problem or (f"{failed:,} traces could not be deleted." if failed else "")
+    return work.problem or (f"{counted(failed, 'trace')} could not be deleted." if failed else "")
 
 
 @dataclass(slots=True)

@@ -21,10 +21,11 @@ from dagy_console.core.database import horizon as horizon_now
 from dagy_console.core.errors import Conflict, Invalid, Unavailable
 from dagy_console.core.permissions import Permission
 from dagy_console.core.storage import FailedKey
+from dagy_console.core.words import counted, number
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.deletions import claims, running, selectors
 from dagy_console.exceptions.models import DeletionClaim, DeletionJob
-from dagy_console.exceptions.reading import NO_ORG
+from dagy_console.exceptions.reading.fields import NO_ORG
 from dagy_console.exceptions.search import TraceQuery
 from dagy_console.exceptions.selectors import indexed_keys, problems_with_keys, require_trace_keys
 
@@ -39,7 +40,8 @@ class CountChanged(Conflict):
 
     def __init__(self, *, expected: int, actual: int) -> None:
         super().__init__(
-            f"You confirmed {expected:,} traces, and now {actual:,} match. Nothing was deleted; look again."
+            f"You confirmed {counted(expected, 'trace')}, and now {number(actual)} match. "
+            "Nothing was deleted; look again."
         )
 
 
@@ -169,7 +171,7 @@ def record_end(job: DeletionJob, before: Mapping[str, object]) -> None:
             actor=actor,
             resource_type="deletion",
             resource_id=str(job.id),
-            resource_name=f"{count:,} traces of {org}",
+            resource_name=f"{counted(count, 'trace')} of {org}",
             org_id=org,
             after={"state": job.state, "deleted": count},
         )
@@ -202,14 +204,14 @@ def _record(
     outcome: Outcome = Outcome.SUCCESS,
     org_id: str = "",
 ) -> None:
-    count = f"{job.deleted:,} of {job.matched:,}" if job.is_final else f"{job.matched:,}"
+    count = f"{number(job.deleted)} of " if job.is_final else ""
     chosen = job.query or ("all" if job.keys is None else "picked by key")
     record(
         action,
         actor=actor,
         resource_type="deletion",
         resource_id=str(job.id),
-        resource_name=f"{count} traces: {chosen}",
+        resource_name=f"{count}{counted(job.matched, 'trace')}: {chosen}",
         org_id=org_id,
         outcome=outcome,
         before=before,
@@ -222,5 +224,7 @@ def _distinct(keys: Sequence[str]) -> list[str]:
     if not distinct:
         raise Invalid.field("keys", "give at least one key")
     if len(distinct) > MOST_KEYS:
-        raise Invalid.field("keys", f"{len(distinct):,} keys; at most {MOST_KEYS:,} at once. Nothing was deleted.")
+        raise Invalid.field(
+            "keys", f"{counted(len(distinct), 'key')}; at most {number(MOST_KEYS)} at once. Nothing was deleted."
+        )
     return distinct

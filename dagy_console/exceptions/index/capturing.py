@@ -8,7 +8,7 @@ from django.db import DatabaseError, close_old_connections
 
 from dagy import capture
 from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
-from dagy_console.exceptions.reading import extract_fields
+from dagy_console.exceptions.reading.fields import extract_fields
 
 log = structlog.get_logger(__name__)
 

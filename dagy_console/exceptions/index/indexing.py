@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from dagy_console.core.partitions import ensure_partitions
 from dagy_console.core.storage import StoredObject
 from dagy_console.exceptions.models import DeletionClaim, Trace
-from dagy_console.exceptions.reading import IndexFields
+from dagy_console.exceptions.reading.fields import IndexFields
 
 log = structlog.get_logger(__name__)
 TABLE = Trace._meta.db_table

@@ -37,7 +37,7 @@ from dagy_console.exceptions.index.indexing import (
 )
 from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import IndexState, Trace
-from dagy_console.exceptions.reading import extract_fields, unreadable
+from dagy_console.exceptions.reading.fields import extract_fields, unreadable
 
 log = structlog.get_logger(__name__)
 READ_BYTES = 256 * 1024

@@ -13,9 +13,10 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers.python import PythonLexer
 
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.fingerprints import is_library, module_name
-from dagy_console.exceptions.preview.text import shorten
-from dagy_console.exceptions.tracebacks import Frame, ParsedException
+from dagy_console.core.words import counted
+from dagy_console.exceptions.reading.fingerprints import is_library, module_name
+from dagy_console.exceptions.reading.tracebacks import Frame, ParsedException
+from dagy_console.exceptions.trace.preview.text import shorten
 
 MAX_SECTIONS = 100
 MAX_DEPTH = 10
@@ -173,7 +174,7 @@ def _highlight(line: str) -> str:
 
 def _run_label(count: int, *, library: bool) -> str:
     kind = "library" if library else "application"
-    return f"{count:,} {kind} frame{'' if count == 1 else 's'}"
+    return counted(count, f"{kind} frame")
 
 
 def _short_file(file: str) -> str:

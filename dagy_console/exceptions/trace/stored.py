@@ -12,8 +12,8 @@ from dagy_console.core.errors import ConsoleError, NotFound
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.preview import Preview, build_preview
 from dagy_console.exceptions.selectors import get_trace, problems_with_keys
+from dagy_console.exceptions.trace.preview import Preview, build_preview
 
 # Above this the page shows the beginning only; the download is always whole.
 WHOLE_BYTES = 32 * 1024 * 1024

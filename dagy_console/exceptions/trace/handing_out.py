@@ -5,8 +5,8 @@ from django.http.response import HttpResponseBase
 
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.http import ConsoleRequest
-from dagy_console.exceptions.services.download import record_reading
-from dagy_console.exceptions.stored import open_stored, stored_size
+from dagy_console.exceptions.trace.services import record_reading
+from dagy_console.exceptions.trace.stored import open_stored, stored_size
 
 
 class CrossSite(ConsoleError):

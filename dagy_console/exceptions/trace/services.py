@@ -16,7 +16,7 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.stored import downloadable
+from dagy_console.exceptions.trace.stored import downloadable
 
 
 @dataclass(frozen=True, slots=True)

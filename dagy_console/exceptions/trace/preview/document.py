@@ -6,17 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dagy_console.core import words
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.fingerprints import MAX_TEXT
-from dagy_console.exceptions.json_body import Body, check_json, decode_body, load_span, scan_words
-from dagy_console.exceptions.preview.curl import build_curl
-from dagy_console.exceptions.preview.frames import Section, SectionBuilder
-from dagy_console.exceptions.preview.json_tree import MAX_COUNTED, Node, Span, TreeReader
-from dagy_console.exceptions.preview.problems import find_problems
-from dagy_console.exceptions.preview.request import RawRequest, RequestView, read_request, show_request
-from dagy_console.exceptions.preview.text import shorten, size_words
-from dagy_console.exceptions.reading import BODY_FIELDS, METADATA_FIELDS, kind_of, read_long_string
-from dagy_console.exceptions.tracebacks import parse, with_message
+from dagy_console.exceptions.reading.fields import BODY_FIELDS, METADATA_FIELDS, kind_of, read_long_string
+from dagy_console.exceptions.reading.fingerprints import MAX_TEXT
+from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body, load_span, scan_words
+from dagy_console.exceptions.reading.tracebacks import parse, with_message
+from dagy_console.exceptions.trace.preview.curl import build_curl
+from dagy_console.exceptions.trace.preview.frames import Section, SectionBuilder
+from dagy_console.exceptions.trace.preview.json_tree import MAX_COUNTED, Node, Span, TreeReader
+from dagy_console.exceptions.trace.preview.problems import find_problems
+from dagy_console.exceptions.trace.preview.request import RawRequest, RequestView, read_request, show_request
+from dagy_console.exceptions.trace.preview.text import shorten
 
 MAX_FIELD = 10_000
 MAX_MEMBER = 256 * 1024
@@ -92,7 +93,7 @@ def build_preview(
         curl_notes=curl.notes if curl else (),
         tree=tree,
         raw=visible(body.data[body.start : body.start + MAX_RAW].decode("utf-8", "replace")),
-        raw_note=f"The first {size_words(MAX_RAW)} of {size_words(size)} are shown; download the trace for the rest."
+        raw_note=f"The first {words.size(MAX_RAW)} of {words.size(size)} are shown; download the trace for the rest."
         if max(size, len(raw)) > MAX_RAW
         else "",
     )
@@ -114,7 +115,7 @@ def _read_traceback(data: bytes, span: Span | None) -> tuple[str, str]:
     text, is_cut = read_long_string(data, *span)
     if not is_cut:
         return text, ""
-    whole, part = size_words(span[1] - span[0]), size_words(MAX_TEXT // 2)
+    whole, part = words.size(span[1] - span[0]), words.size(MAX_TEXT // 2)
     return text, f"The traceback has about {whole}: its first and last {part} are shown."
 
 
@@ -171,7 +172,7 @@ def _problems(
     problems = list(body.problems)
     wrong = ""
     if truncated:
-        read, whole_size = size_words(len(body.data)), size_words(size)
+        read, whole_size = words.size(len(body.data)), words.size(size)
         problems.append(f"Only the first {read} of {whole_size} were read; download the trace for the rest.")
     elif not body.data.strip():
         return ("The body is empty.", *find_problems(None, {}, key=key, metadata=metadata))

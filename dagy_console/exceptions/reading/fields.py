@@ -9,10 +9,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagy.capture.keys import parse_key
-from dagy_console.exceptions.fingerprints import MAX_TEXT, fingerprint
-from dagy_console.exceptions.json_body import Body, check_json, decode_body
-from dagy_console.exceptions.json_scan import Cursor, ScanError, read_string, read_string_tail, skip_space, skip_value
-from dagy_console.exceptions.tracebacks import parse
+from dagy_console.exceptions.reading.fingerprints import MAX_TEXT, fingerprint
+from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body
+from dagy_console.exceptions.reading.json_scan import (
+    Cursor,
+    ScanError,
+    read_string,
+    read_string_tail,
+    skip_space,
+    skip_value,
+)
+from dagy_console.exceptions.reading.tracebacks import parse
 
 BODY_FIELDS = (
     "timestamp",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.json_scan import Cursor, ScanError, read_string, skip_rest, skip_space, skip_value
+from dagy_console.exceptions.reading.json_scan import Cursor, ScanError, read_string, skip_rest, skip_space, skip_value
 
 MAX_CHILDREN = 200
 MAX_NODES = 5_000

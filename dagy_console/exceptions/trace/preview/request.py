@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+from dagy_console.core import words
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.preview.text import shorten, size_words
+from dagy_console.exceptions.trace.preview.text import shorten
 
 MAX_ROWS = 200
 MAX_VALUE = 2_000
@@ -93,7 +94,7 @@ def show_request(request: RawRequest, cut_fields: Mapping[str, Any]) -> RequestV
 
 
 def _of_length(length: Any) -> str:
-    return f" of {size_words(length)}" if isinstance(length, int) and not isinstance(length, bool) else ""
+    return f" of {words.size(length)}" if isinstance(length, int) and not isinstance(length, bool) else ""
 
 
 def _shown(pairs: tuple[tuple[str, str], ...]) -> tuple[Pair, ...]:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from dagy_console.exceptions.json_scan import ScanError
+from dagy_console.exceptions.reading.json_scan import ScanError
 
 MAX_CHECKED = 2_000_000
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.preview.request import SCRUBBED, RawRequest, is_scrubbed, query_text
+from dagy_console.exceptions.trace.preview.request import SCRUBBED, RawRequest, is_scrubbed, query_text
 
 MAX_HEADERS = 100
 MAX_BODY = 16 * 1024

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from dagy.capture.keys import parse_key
+from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.reading import BODY_FIELDS, METADATA_FIELDS, NO_ORG, NULLABLE, parse_time
+from dagy_console.exceptions.reading.fields import BODY_FIELDS, METADATA_FIELDS, NO_ORG, NULLABLE, parse_time
 
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
 _MAX_SHOWN = 100
@@ -59,7 +60,7 @@ def _key_problems(texts: Mapping[str, str], key: str) -> list[str]:
         problems.append(f"timestamp is not a time: {_short(timestamp)}.")
     elif moment is not None and abs(moment - place.timestamp) >= timedelta(seconds=1):
         problems.append(
-            f"timestamp in the body says {_short(timestamp or '')}, the key says {place.timestamp.isoformat()}."
+            f"timestamp in the body says {_short(timestamp or '')}, the key says {to_rfc3339(place.timestamp)}."
         )
     return problems
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dagy_console.exceptions.tracebacks import Frame, ParsedException, parse
+from dagy_console.exceptions.reading.tracebacks import Frame, ParsedException, parse
 
 VERSION = 1
 MAX_TEXT = 256 * 1024
