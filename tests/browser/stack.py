@@ -86,18 +86,18 @@ class Stack:
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def kill_worker(self) -> None:
-        """As the kernel does it where memory runs out."""
-        process = self.console.children["worker"].process
+        """The one that deletes, as the kernel does it where memory runs out."""
+        process = self.console.children["jobs"].process
         process.kill()
         process.wait(timeout=10)
 
     def restart_worker(self) -> None:
         """As whoever runs the product does it."""
-        dead = self.console.children["worker"]
+        dead = self.console.children["jobs"]
 
         def is_back() -> bool:
             self.console.watch(lambda said: None)
-            return self.console.children["worker"] is not dead
+            return self.console.children["jobs"] is not dead
 
         wait_until(is_back, seconds=10, what="a new worker")
 
