@@ -14,7 +14,7 @@ TRACES = Listing(
         Key("request", "request_id", "Request id", parameter="request_id"),
         Key("function", "function_name", "Function", facet=True, example="dagy-api-prod"),
         Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group"),
-        Key("key", "key", "S3 key"),
+        Key("key", "key"),
     ),
     time="timestamp",
     tie="key",

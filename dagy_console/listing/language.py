@@ -62,15 +62,16 @@ class Term:
 class Key:
     """What a list can be searched by.
 
-    `column` is a field (or annotation) of its rows. With `facet`, its values stand beside the list with their counts;
-    with `counted`, the list says how many of them there are. `parameter` is the API's name for it. `values` are all
-    that there can be, where they are known. `condition` makes the condition of one value, and raises ValueError with
-    what to write instead; without it, values are compared whole, and `*` is a wildcard.
+    `column` is a field (or annotation) of its rows; a key without `heading` is in no form. With `facet`, its values
+    stand beside the list with their counts; with `counted`, the list says how many of them there are. `parameter` is
+    the API's name for it. `values` are all that there can be, where they are known. `condition` makes the condition of
+    one value, and raises ValueError with what to write instead; without it, values are compared whole, and `*` is a
+    wildcard.
     """
 
     name: str
     column: str
-    heading: str
+    heading: str = ""
     facet: bool = False
     counted: bool = False
     parameter: str = ""

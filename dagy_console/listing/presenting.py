@@ -37,18 +37,18 @@ def ranges(query: Query) -> list[dict[str, Any]]:
 
 def field_names(listing: Listing) -> tuple[str, ...]:
     """The fields of the form that stands beside the box, for who does not want to learn the language."""
-    return (*listing.names, TEXT)
+    return (*(key.name for key in listing.keys if key.heading), *TIMES, TEXT)
 
 
 def fields(query: Query) -> dict[str, Any]:
     """That form: a field each, and in `rest` the terms that no field holds, so that submitting it loses none."""
     listing = query.listing
-    headings = {key.name: (key.heading, key.example) for key in listing.keys}
+    headings = {key.name: (key.heading, key.example) for key in listing.keys if key.heading}
     headings |= {name: (name.capitalize(), example) for name, example in _TIME_EXAMPLES.items()}
     headings[TEXT] = (listing.text_heading, "")
     first: dict[str, Term] = {}
     for term in query.terms:
-        if not term.negated:
+        if not term.negated and term.key in headings:
             first.setdefault(term.key, term)
     held = set(first.values())
     return {

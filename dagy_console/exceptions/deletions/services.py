@@ -31,8 +31,6 @@ from dagy_console.exceptions.selectors import indexed_keys, problems_with_keys, 
 
 JOB = "exceptions.run_deletion"
 MOST_KEYS = storage.MAX_KEYS_A_DELETE
-# Somebody waits for the answer: a server that is away for longer is left to a worker.
-PATIENCE = (0.5, 1.5)
 
 
 class CountChanged(Conflict):
@@ -123,7 +121,8 @@ def delete_keys(*, actor: Actor, keys: Sequence[str]) -> KeysDeleted:
         job = _create_for_keys(actor, good, token=token)
         elsewhere = set(DeletionClaim.objects.filter(key__in=good).exclude(job=job).values_list("key", flat=True))
     try:
-        jobs.run(JOB, job.id, taken=token, work=partial(running.run, pauses=PATIENCE))
+        # Somebody waits for the answer: what S3 does not answer for at once is left to a worker.
+        jobs.run(JOB, job.id, taken=token, work=partial(running.run, pauses=()))
         job.refresh_from_db()
         if not job.is_final:
             jobs.hand_over(JOB, job.id)
