@@ -77,9 +77,8 @@ def _description(action: str) -> str:
 def _summary(entry: Any) -> str:
     """What happened to what, in one line."""
     changes: Mapping[str, Any] = entry.changes or {}
-    if changes:
-        return ", ".join(f"{name}: {old} → {new}" for name, (old, new) in changes.items())[:300]
-    return str(entry.resource_name or entry.resource_id)
+    changed = ", ".join(f"{name}: {old} → {new}" for name, (old, new) in changes.items())
+    return " · ".join(filter(None, [entry.resource_name or entry.resource_id, changed]))[:300]
 
 
 def _pretty(value: Any) -> str:
