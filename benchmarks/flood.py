@@ -23,7 +23,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=1_000)
     requests = parser.parse_args().requests
-    with open_console():
+    with open_console(limited=True):
         figures = {name: _flood(call, requests) for name, call in _doors().items()}
         print(json.dumps({"machine": machine(), "requests": requests, "figures": figures}, indent=1))
 
