@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from dagy.capture.scrub.looks import FILTERED, counted, looks_random
 from dagy.capture.scrub.names import Secrecy
-from dagy.capture.scrub.pairs import NO_VALUE, Judge, value_span
+from dagy.capture.scrub.pairs import Judge, is_no_value, value_span
 
 _HOST = re.compile(
     r"@(?:(?:[A-Za-z0-9][\w-]*\.)+[A-Za-z]{2,}|localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]"
@@ -35,7 +35,7 @@ _OAUTH_CODE = re.compile(r"([?&#;]code=)([^&\s\"'#<>]{10,})", re.IGNORECASE)
 _DETAIL = re.compile(r"\(([^()\n=]{1,500}+(?:\([^()\n]{0,100}+\))?+[^()\n=]{0,200}+)\)=\(")
 _DETAIL_VALUE = re.compile(r"[^\n]*?(?=\)(?: is not| already| is still| conflicts|[.\s\"'\\]*(?:\n|\Z)))|[^\n]*")
 _ROW = re.compile(r"(row contains \()((?>.*?(?=\)\.?[\"'\s\\]*(?:\n|\\n|\Z)|\Z)))", re.IGNORECASE | re.DOTALL)
-_PLAIN_COLUMN = re.compile(r"\s*(?:null|t|f|true|false|-?\d{1,12}(?:\.\d+)?|\d{4}-\d\d-\d\d[ T\d:.+Z-]*|)\s*")
+_PLAIN_COLUMN = re.compile(r"(?:null|t|f|true|false|-?\d{1,12}(?:\.\d{1,12})?|\d{4}-\d\d-\d\d[ T\d:.+Z-]*+|)")
 
 _SQL = re.compile(r"\b(?:INSERT|REPLACE)\s{1,9}(?:IGNORE\s{1,9})?INTO\s{1,9}([^\s(]{1,200})\s{0,9}", re.IGNORECASE)
 _COLUMNS = re.compile(r"\(([^()]{1,4000})\)\s{0,9}(?:OVERRIDING \w+ VALUE\s{1,9})?", re.IGNORECASE)
@@ -209,7 +209,7 @@ def _userinfo(match: re.Match[str]) -> str:
     password = rest[:at]
     if password in ("", "x-oauth-basic") or (len(user) >= 20 and looks_random(user)):
         user = FILTERED if len(user) >= 8 and user != FILTERED else user
-    password = FILTERED if password and not NO_VALUE.fullmatch(password) else password
+    password = FILTERED if password and not is_no_value(password) else password
     return f"://{user}:{password}{rest[at:]}{more or ''}"
 
 
@@ -241,7 +241,7 @@ def _detail(match: re.Match[str], judge: Judge) -> list[Span]:
 def _picked(parts: list[str], secret: list[bool], start: int, glue: int) -> list[Span]:
     spans = []
     for part, filtered in zip(parts, secret, strict=True):
-        if filtered and not NO_VALUE.fullmatch(part.strip()):
+        if filtered and not is_no_value(part.strip()):
             spans.append((start, start + len(part)))
         start += len(part) + glue
     return spans
@@ -250,7 +250,7 @@ def _picked(parts: list[str], secret: list[bool], start: int, glue: int) -> list
 def _row(match: re.Match[str]) -> str:
     """A row without the names of its columns: what is neither a number nor a time may be a secret."""
     parts = match[2].split(", ")
-    return match[1] + ", ".join(part if _PLAIN_COLUMN.fullmatch(part) else FILTERED for part in parts)
+    return match[1] + ", ".join(part if _PLAIN_COLUMN.fullmatch(part.strip()) else FILTERED for part in parts)
 
 
 def _parameters(match: re.Match[str], judge: Judge) -> list[Span]:
@@ -283,6 +283,8 @@ def _insert(match: re.Match[str], judge: Judge) -> list[Span]:
     while (row := _TUPLE.match(text, position)) and row.end() > position:
         spans += _row_spans(text, row, secret)
         position = row.end()
+        if text[position - 1] != ")":
+            break
     return spans
 
 
@@ -301,7 +303,7 @@ def _sql_value(text: str, item: re.Match[str]) -> list[Span]:
         return [(found.start() + 1, found.end() - (found[0][-1] == "'")) for found in strings]
     value = item[0].strip()
     start = item.start() + item[0].index(value)
-    return [] if not value or NO_VALUE.fullmatch(value) else [(start, start + len(value))]
+    return [] if not value or is_no_value(value) else [(start, start + len(value))]
 
 
 def _pydantic(match: re.Match[str], judge: Judge) -> list[Span]:
@@ -313,7 +315,7 @@ def _pydantic(match: re.Match[str], judge: Judge) -> list[Span]:
         [quoted]
         if quoted and start < quoted[0] <= quoted[1] <= end
         else []
-        if NO_VALUE.fullmatch(match[3])
+        if is_no_value(match[3])
         else [(start, end)]
     )
 
@@ -339,7 +341,7 @@ def _located(match: re.Match[str], judge: Judge) -> list[Span]:
 def _element(match: re.Match[str], judge: Judge) -> list[Span]:
     group = 2 if match[2] is not None else 3
     value = match[group].strip()
-    if not value or not judge(match[1].rpartition(":")[2]) or NO_VALUE.fullmatch(value):
+    if not value or not judge(match[1].rpartition(":")[2]) or is_no_value(value):
         return []
     start = match.start(group)
     return [(start, start + len(match[group].rstrip()))]

@@ -45,7 +45,7 @@ _ENCODED_NAME = _names(
 _NEXT_NAME = r"(?:amp;|\s)?[\w.%\[\]-]{1,64}[\"']?\s?(?:=|:\s)"
 _VALUE = re.compile(
     r"(?:[bBuUrRfF]{1,2}(?=\\*+[\"']))?+(?:"
-    r"(?P<escaped>\\++[\"'])(?P<in_escaped>(?:[^\\]++|(?!(?P=escaped))\\++[\"']?+)*+)"
+    r"(?P<escaped>(?<!\\)\\++[\"'])(?P<in_escaped>(?:[^\\]++|(?!(?P=escaped))\\++[\"']?+)*+)"
     r"|(?P<entity>&(?:quot|apos|\#34|\#39|\#x2[27]);|%(?:25)?2[27])(?P<in_entity>(?:(?!(?P=entity))[^\s<])*+)"
     r"|\"(?P<in_double>(?:[^\"\\]++|\\.|\"(?=[\w\"]))*+)"
     r"|'(?P<in_single>(?:[^'\\]++|\\.|'(?=[\w']))*+)"
@@ -58,29 +58,29 @@ _VALUE = re.compile(
 )
 _BRACKETS = re.compile(r"\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)|'(?:[^'\\]++|\\.)*+(?:'|\\?\Z)|[()\[\]{}]", re.DOTALL)
 # What is there instead of a secret: nothing, a type, a word of the sentence, a place for the value.
-NO_VALUE = re.compile(
+_NO_VALUE = re.compile(
     r"(?:none|null|nil|true|false|undefined|str|string|int|bytes|bool|optional|any|object|required|missing|invalid|"
     r"incorrect|wrong|empty|expired|unset|redacted|hidden|not|no|from|"
-    r"%s|\?|\$\d{1,2}|%\(\w+\)s|\$\{\w+\}?|\$\(?[A-Z_]+\)?|\{\{?[\w. ]*\}?\}|[*•.]+|[xX]{3,}|<[\w -]+>"
+    r"%s|\?|\$\d{1,2}|%\(\w+\)s|\$\{\w+\}?|\$\(?[A-Z_]+\)?|\{\{?[\w. ]*\}?\}|[*•.]++|[xX]{3,}|<[\w -]+>"
     r"|:[a-z_]+)[,;.)\]}]*",
     re.IGNORECASE,
 )
 _PROSE = re.compile(
-    r"[^\W\d_]+[.,]?\s+(?:\S+\s+){0,3}?(?:is|are|was|must|may|should|can|cannot|has|have|not|be|too|and|or|for|of"
+    r"[^\W\d_]{1,30}+[.,]?\s{1,3}+(?:\S{1,30}+\s{1,3}+){0,3}?(?:is|are|was|must|may|should|can|cannot|has|have|not|be|too|and|or|for|of"
     r"|the|a|to|field|"
     r"required|failed|found|mismatch)\b"
 )
 _PHRASE = re.compile(r"mnemonic|phrase|seed|recovery|backup|scratch", re.IGNORECASE)
 _MORE_WORDS = re.compile(r"(?:[ ,;]{1,2}(?![\w.-]{1,40}\s?[=:])[\w-]{3,20})*+")
-_REST_OF_LINE = re.compile(rf"(?:[ \t]++(?!{_NEXT_NAME}|[-–—(|])[^\s\"']++)*+")
+_REST_OF_LINE = re.compile(rf"(?:[ \t]{{1,9}}+(?!{_NEXT_NAME}|[-–—(|])[^\s\"']++)*+")
 # Names of several words end with one of these; the words before it are asked too.
 _LAST_WORD = re.compile(
     r"(?:keys?|codes?|answer|string|phrase|words?|number|passe|khẩu|sandi|laluan|المرور|السر|عبور|acceso|доступа)$",
     re.IGNORECASE,
 )
-_WORDS_BEFORE = re.compile(r"(?:[^\W\d_]+[ _]){1,3}$")
+_WORDS_BEFORE = re.compile(r"(?:[^\W\d_]{1,20}+[ _]){1,3}$")
 _LINE_START = re.compile(r"(?:\A|\n)[ \t]*(?:[-*•] )?$")
-_BLOCK = re.compile(r"(?P<style>[|>][-+\d]{0,2})?[ \t]*\r?\n")
+_BLOCK = re.compile(r"(?P<style>[|>][-+\d]{0,2})?[ \t]{0,60}+\r?\n")
 _BLOCK_LINE = re.compile(r"([ \t]*)([^\n]*)(?:\n|\Z)")
 _BLOCK_ITEM = re.compile(r"(?:- )?(?:[\w.-]+: )?[^\s:]+")
 
@@ -113,7 +113,12 @@ def value_span(text: str, start: int) -> tuple[int, int] | None:
         return None
     span = match.span(match.lastgroup)
     body = text[span[0] : span[1]]
-    return None if not body.strip() or body == FILTERED or NO_VALUE.fullmatch(body) else span
+    return None if not body.strip() or body == FILTERED or is_no_value(body) else span
+
+
+def is_no_value(value: str) -> bool:
+    """Whether a value says only that there is none, of what type it is, or what is put there (`%s`, `${PASSWORD}`)."""
+    return len(value) <= 100 and _NO_VALUE.fullmatch(value) is not None
 
 
 def _judged(match: re.Match[str], judge: Judge) -> Secrecy:
@@ -204,7 +209,7 @@ def _container(text: str, match: re.Match[str], sure: bool, scans: list[int]) ->
         line = text.find("\n", start)
         end = len(text) if match["close"] or line < 0 else line
     inside = text[start + 1 : end - 1].strip()
-    if not inside or inside[:6].upper() == "SELECT" or NO_VALUE.fullmatch(text, start, end):
+    if not inside or inside[:6].upper() == "SELECT" or is_no_value(text[start:end]):
         return None
     if not (sure or match["close"] or "'" in inside or '"' in inside):
         return None
