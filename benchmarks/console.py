@@ -52,8 +52,10 @@ _VARIABLE = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 
 @contextmanager
 def open_console(*, keep: bool = False, limited: bool = False) -> Iterator[str]:
-    """Django on an empty, migrated database and an empty bucket, both new; gone afterwards unless `keep`. The API's rate
-    limit is off unless `limited`."""
+    """Django on an empty, migrated database and an empty bucket, both new; gone afterwards unless `keep`.
+
+    The API's rate limit is off unless `limited`.
+    """
     if not limited:
         os.environ["DAGY_RATE_LIMIT_PER_MINUTE"] = "0"
     # A run that is told to stop removes what it made, as one that ends does.
