@@ -84,7 +84,9 @@ def slowest(work: Callable[[str], object], texts: Iterable[Text], size: int, cou
 @pytest.mark.parametrize("opening", OPENINGS)
 def test_no_repeated_characters_make_scrubbing_slow(opening: str) -> None:
     scrubber = Scrubber()
-    times = slowest(lambda text: scrubber.text(text, [0]), worst(opening), SIZE // 16, 6)
+    # Each repetition is tried behind every third opening, and all of them behind none.
+    texts = worst(opening)[OPENINGS.index(opening) % 3 :: 3] if opening else worst(opening)
+    times = slowest(lambda text: scrubber.text(text, [0]), texts, SIZE // 16, 3)
     assert max(times.values()) < 0.5, times
 
 
