@@ -47,7 +47,7 @@ def find_chromium(environ: Mapping[str, str]) -> str | None:
 def _parallel(arguments: Sequence[str]) -> list[str]:
     if any(argument.startswith(("-n", "--numprocesses", "--pdb", "--collect-only")) for argument in arguments):
         return []
-    return ["-n", os.environ.get("DAGY_TEST_WORKERS", "4")]
+    return ["-n", os.environ.get("DAGY_TEST_WORKERS", "3")]
 
 
 def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:

@@ -33,7 +33,7 @@ dagy.errors.LedgerError: the ledger of org_blue has no account
 
 
 def seed(bucket: Bucket) -> None:
-    """Write `COUNT` plain traces, ten minutes apart, and the rich one, which is the newest."""
+    """Write `COUNT` plain traces, ten minutes apart, each nine minutes from leaving its hour, and the rich one, the newest."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda fields: bucket.put(**fields), [*_plain(), _rich()]))
 
@@ -43,7 +43,7 @@ def _plain() -> list[dict[str, Any]]:
     return [
         {
             "org": ORGANIZATIONS[index % 3],
-            "at": now - timedelta(minutes=5 + 10 * index),
+            "at": now - timedelta(minutes=1 + 10 * index),
             "request_id": f"req-{index:03d}",
             "exception_type": TYPES[index % 4],
             "exception_message": f"invoice {index} could not be booked",
