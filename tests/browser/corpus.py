@@ -33,7 +33,8 @@ dagy.errors.LedgerError: the ledger of org_blue has no account
 
 
 def seed(bucket: Bucket) -> None:
-    """Write `COUNT` plain traces, ten minutes apart, each nine minutes from leaving its hour, and the rich one, the newest."""
+    """Write `COUNT` plain traces, ten minutes apart (the tests may take nine until one leaves its hour), and the rich
+    one, which is the newest."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda fields: bucket.put(**fields), [*_plain(), _rich()]))
 
