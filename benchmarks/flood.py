@@ -32,7 +32,7 @@ def _doors() -> dict[str, Callable[[], Any]]:
     from django.test import Client
 
     from dagy_console.accounts.models import User
-    from dagy_console.accounts.services import create_access_token
+    from dagy_console.accounts.services.tokens import create_access_token
     from dagy_console.core.actors import SYSTEM
 
     user = User(email="viewer@blue.example", name="viewer")

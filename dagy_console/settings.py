@@ -38,6 +38,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.usersessions",
     "csp",
     "django_htmx",
     "template_partials",
@@ -192,13 +193,17 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # By caller, and by caller and account; nobody's failures count for a caller elsewhere.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key"}
+# Whom customers are told to ask.
+SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "__Host-dagy" if HTTPS else "dagy"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_AGE = 12 * 3600
+# From sign-in to the end, whatever happens; and without a request.
+SESSION_COOKIE_AGE = env.whole("DAGY_SESSION_SECONDS", 12 * 3600, least=60, most=30 * 86_400)
+SESSION_IDLE_SECONDS = env.whole("DAGY_SESSION_IDLE_SECONDS", 3600, least=60, most=30 * 86_400)
 CSRF_COOKIE_NAME = "__Host-dagy-csrf" if HTTPS else "dagy-csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "dagy_console.core.problems.csrf_failure"

@@ -14,9 +14,9 @@ from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from dagy import capture
-from dagy_console.accounts.context import actor_for
+from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import Membership, Organization, User
-from dagy_console.accounts.services import create_access_token
+from dagy_console.accounts.services.tokens import create_access_token
 from dagy_console.core import roles, storage
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.health import redis_client

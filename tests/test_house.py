@@ -14,7 +14,7 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from dagy_console import settings as settings_module
-from dagy_console.accounts import services as accounts
+from dagy_console.accounts.services import people, tokens
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -214,14 +214,14 @@ def a_trace(bucket, indexed):
 def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a_trace):
     actor = as_actor(alice)
     calls = {
-        accounts.create_organization: lambda: accounts.create_organization(actor=actor, org_id="org_x", name="X"),
-        accounts.create_user: lambda: accounts.create_user(actor=actor, email="x@x.example", name="X", password="x"),
-        accounts.set_password: lambda: accounts.set_password(actor=actor, user=bob, password="x"),
-        accounts.add_member: lambda: accounts.add_member(
+        people.create_organization: lambda: people.create_organization(actor=actor, org_id="org_x", name="X"),
+        people.create_user: lambda: people.create_user(actor=actor, email="x@x.example", name="X", password="x"),
+        people.set_password: lambda: people.set_password(actor=actor, user=bob, password="x"),
+        people.add_member: lambda: people.add_member(
             actor=actor, user=alice, organization=bob.memberships.get().organization, role=Role.VIEWER
         ),
-        accounts.create_access_token: lambda: accounts.create_access_token(actor=actor, user=alice),
-        accounts.revoke_access_token: lambda: accounts.revoke_access_token(
+        tokens.create_access_token: lambda: tokens.create_access_token(actor=actor, user=alice),
+        tokens.revoke_access_token: lambda: tokens.revoke_access_token(
             actor=actor, token_id=alice.access_tokens.get().pk
         ),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
@@ -234,7 +234,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (accounts, download, deletion)
+    modules = (people, tokens, download, deletion)
     services = {
         function
         for module in modules
@@ -333,6 +333,6 @@ def test_templates_have_no_inline_code():
 
 def test_a_rolled_back_service_leaves_no_entry(as_actor, alice):
     with pytest.raises(RuntimeError), transaction.atomic():
-        accounts.create_access_token(actor=as_actor(alice), user=alice)
+        tokens.create_access_token(actor=as_actor(alice), user=alice)
         raise RuntimeError
     assert not AuditEntry.objects.exists()

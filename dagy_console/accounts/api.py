@@ -7,9 +7,10 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from ninja import Field, Schema, Status
 
-from dagy_console.accounts import services
-from dagy_console.accounts.context import actor_for, origin_of
+from dagy_console.accounts.context import origin_of
+from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import User
+from dagy_console.accounts.services import tokens
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
 from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
@@ -59,7 +60,7 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
     if not isinstance(user, User):
         raise NotAuthenticated("The email or the password is wrong.")
     actor = actor_for(user, origin_of(request))
-    token, expires_at = services.create_access_token(actor=actor, user=user)
+    token, expires_at = tokens.create_access_token(actor=actor, user=user)
     return LoginOut(access_token=token, expires_at=to_rfc3339(expires_at))
 
 
@@ -68,7 +69,7 @@ def logout(request: ApiRequest) -> Status[None]:
     """End the access token that this request came with."""
     if request.actor.kind is not ActorKind.TOKEN:
         raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
-    services.revoke_access_token(actor=request.actor, token_id=int(request.actor.credential.partition(":")[2]))
+    tokens.revoke_access_token(actor=request.actor, token_id=int(request.actor.credential.partition(":")[2]))
     return Status(204, None)
 
 

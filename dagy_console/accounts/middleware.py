@@ -1,18 +1,36 @@
-"""Finds out who acts, once a request, and keeps strangers out of the console."""
+"""Finds out who acts, once a request, and keeps strangers and the suspended out of the console."""
 
 from collections.abc import Callable
 
 import structlog
+from django.contrib.auth import SESSION_KEY
+from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
 
-from dagy_console.accounts.context import actor_of
-from dagy_console.core.http import redirect_to_sign_in
+from dagy_console.accounts import credentials, selectors
+from dagy_console.accounts.context import origin_of, session_label
+from dagy_console.accounts.services import sessions
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import ConsoleError
+from dagy_console.core.http import is_api, redirect_to_sign_in
+from dagy_console.core.problems import error_response
 
 _WITHOUT_ACTOR = ("/health", "/static/", "/docs", "/openapi.json")
 
 
+class Suspended(ConsoleError):
+    status = 403
+    title = "Your organization is suspended"
+
+
 class ActorMiddleware:
-    """Sets `request.actor` (None: nobody). Under /console/ somebody must be signed in."""
+    """Sets `request.actor` (None: nobody). Under /console/ somebody must be signed in.
+
+    Who belongs to nothing but suspended organizations is told so everywhere, and may sign out.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -20,8 +38,47 @@ class ActorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         actor = None if request.path.startswith(_WITHOUT_ACTOR) else actor_of(request)
         request.actor = actor  # type: ignore[attr-defined]
-        if actor:
-            structlog.contextvars.bind_contextvars(actor=actor.email)
-        elif request.path.startswith("/console"):
-            return redirect_to_sign_in(request)
+        if actor is None:
+            return redirect_to_sign_in(request) if request.path.startswith("/console") else self.get_response(request)
+        _tell_logs(actor)
+        if actor.is_locked_out and request.path != reverse("account_logout"):
+            return suspended_response(request, actor.suspended)
         return self.get_response(request)
+
+
+def actor_of(request: HttpRequest) -> Actor | None:
+    """The actor of the bearer token or the session; None where there is none that counts.
+
+    A bearer token that is given decides alone: a wrong one never falls back to the session.
+    """
+    header = request.headers.get("Authorization", "")
+    return credentials.bearer(header, origin_of(request)) if header else _actor_of_session(request)
+
+
+def _actor_of_session(request: HttpRequest) -> Actor | None:
+    key, origin = request.session.session_key, origin_of(request)
+    if not key:
+        return None
+    found = credentials.session(request.session, origin, label=session_label(key))
+    # Django's own look-up of the user has nothing left to ask.
+    request._cached_user = found.user if found else AnonymousUser()  # type: ignore[attr-defined]
+    if found is None:
+        if SESSION_KEY in request.session:
+            request.session.flush()
+        return None
+    if found.seen_at is None or timezone.now() - found.seen_at > sessions.SEEN_EVERY:
+        sessions.note_use(found.user, key, origin)
+    return found.actor
+
+
+def suspended_response(request: HttpRequest, org_ids: frozenset[str]) -> HttpResponse:
+    """The page (or problem) for who belongs to these suspended organizations alone: why, until when, whom to ask."""
+    suspensions = selectors.suspensions_of(org_ids)
+    if is_api(request):
+        return error_response(request, Suspended(" ".join(selectors.in_words(row) for row in suspensions)))
+    return render(request, "account/suspended.html", {"suspensions": suspensions}, status=403)
+
+
+def _tell_logs(actor: Actor) -> None:
+    told = {"actor": actor.email, "impersonator": actor.impersonator.email if actor.impersonator else None}
+    structlog.contextvars.bind_contextvars(**{name: value for name, value in told.items() if value})

@@ -1,5 +1,6 @@
 """Organizations, people, their roles, and the access tokens they act with."""
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -112,6 +113,78 @@ class AccessToken(models.Model):
 
     def snapshot(self) -> dict[str, Any]:
         return {"id": self.pk, "user": self.user.email, "expires_at": self.expires_at}
+
+
+class RunningRuns(models.TextChoices):
+    """What becomes of an organization's runs that are under way when it is suspended."""
+
+    FINISH = "finish", "finish"
+    CANCEL = "cancel", "are cancelled"
+
+
+class Suspension(models.Model):
+    """A time in which nobody of an organization gets in. It holds until it is lifted, or until `until` has come.
+
+    `note` is for the customer; `reason` for the record. Who suspended and who lifted are kept as text.
+    """
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="suspensions")
+    reason = models.TextField()
+    note = models.TextField(blank=True)
+    until = models.DateTimeField(null=True)
+    running_runs = models.CharField(max_length=10, choices=RunningRuns.choices, default=RunningRuns.FINISH)
+    suspended_at = models.DateTimeField(auto_now_add=True)
+    suspended_by = models.TextField()
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.TextField(blank=True)
+    lift_reason = models.TextField(blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization"], condition=models.Q(lifted_at=None), name="one_suspension_at_a_time"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"suspension of {self.organization_id}"
+
+    def snapshot(self) -> dict[str, Any]:
+        names = ("reason", "note", "until", "running_runs", "suspended_by", "lifted_by", "lift_reason")
+        return {name: getattr(self, name) for name in names} | {"suspended": self.lifted_at is None}
+
+
+class Impersonation(models.Model):
+    """A super admin who acts as `user`, from a browser (`session`, as the audit log names it) or by a token (`digest`).
+
+    It holds until `expires_at`, or until it is ended; `cause` says by what.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    impersonator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="impersonations")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="impersonated")
+    reason = models.TextField()
+    read_only = models.BooleanField(default=True)
+    session = models.CharField(max_length=100, blank=True)
+    digest = models.CharField(max_length=64, unique=True, null=True)
+    started_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    cause = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-started_at", "-id"], name="impersonation_newest"),
+            models.Index(fields=["expires_at"], condition=models.Q(ended_at=None), name="impersonation_under_way"),
+        ]
+
+    def __str__(self) -> str:
+        return f"impersonation {self.pk}"
+
+    def snapshot(self) -> dict[str, Any]:
+        told = {"impersonator": self.impersonator.email, "user": self.user.email, "reason": self.reason}
+        names = ("read_only", "started_at", "expires_at", "ended_at", "cause")
+        return told | {name: getattr(self, name) for name in names}
 
 
 class DenialCount(models.Model):

@@ -7,7 +7,8 @@ from django.db import transaction
 from django.dispatch import receiver
 from django.http import HttpRequest
 
-from dagy_console.accounts.context import actor_for, origin_of, session_label
+from dagy_console.accounts.context import origin_of, session_label
+from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import User
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record, record_for_each_organization
@@ -44,5 +45,5 @@ def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | No
 
 def _record(action: Action, request: HttpRequest, user: User) -> None:
     with transaction.atomic():
-        actor = actor_for(user, origin_of(request), credential=session_label(request))
+        actor = actor_for(user, origin_of(request), credential=session_label(request.session.session_key))
         record_for_each_organization(action, actor=actor, resource_type="session", resource_id=actor.credential)

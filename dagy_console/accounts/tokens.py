@@ -1,13 +1,14 @@
-"""Access tokens: `dagy_at_` and 43 random characters; only their SHA-256 is kept."""
+"""Tokens: a prefix that says what they are, and 43 random characters; only their SHA-256 is kept."""
 
 import hashlib
 import secrets
 
-PREFIX = "dagy_at_"
+ACCESS_TOKEN = "dagy_at_"
+IMPERSONATION = "dagy_im_"
 
 
-def new_token() -> str:
-    return PREFIX + secrets.token_urlsafe(32)
+def new_token(prefix: str) -> str:
+    return prefix + secrets.token_urlsafe(32)
 
 
 def digest(token: str) -> str:

@@ -3,29 +3,51 @@
 from enum import StrEnum
 
 
+class Nature(StrEnum):
+    """What kind of deed an action is: who only looks on may read; who acts as somebody else may not have their keys."""
+
+    READS = "reads"
+    CHANGES = "changes"
+    CREDENTIALS = "credentials"
+
+
 class Action(StrEnum):
-    """`resource.verb`, and what it tells the reader."""
+    """`resource.verb`, what it tells the reader, and its nature."""
 
     description: str
+    nature: Nature
 
-    def __new__(cls, value: str, description: str) -> "Action":
+    def __new__(cls, value: str, description: str, nature: Nature = Nature.CHANGES) -> "Action":
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description
+        member.nature = nature
         return member
 
-    SIGNED_IN = "session.created", "Signed in"
-    SIGN_IN_FAILED = "session.denied", "Failed to sign in"
-    SIGNED_OUT = "session.ended", "Signed out"
-    TOKEN_CREATED = "access_token.created", "Created an access token"
-    TOKEN_REVOKED = "access_token.revoked", "Revoked an access token"
-    PERMISSION_DENIED = "permission.denied", "Was refused for lack of a permission"
+    SIGNED_IN = "session.created", "Signed in", Nature.READS
+    SIGN_IN_FAILED = "session.denied", "Failed to sign in", Nature.READS
+    SIGNED_OUT = "session.ended", "Signed out", Nature.READS
+    TOKEN_CREATED = "access_token.created", "Created an access token", Nature.CREDENTIALS
+    TOKEN_REVOKED = "access_token.revoked", "Revoked an access token", Nature.CREDENTIALS
+    PERMISSION_DENIED = "permission.denied", "Was refused for lack of a permission", Nature.READS
+    SUDO_GRANTED = "sudo.granted", "Proved again who they are", Nature.CREDENTIALS
+    SUDO_DENIED = "sudo.denied", "Failed to prove again who they are", Nature.CREDENTIALS
     USER_CREATED = "user.created", "Created a user"
-    PASSWORD_SET = "user.password_set", "Set a user's password"
+    PASSWORD_SET = "user.password_set", "Set a user's password", Nature.CREDENTIALS
     MEMBER_ADDED = "membership.created", "Added a member"
+    MEMBER_CHANGED = "membership.changed", "Changed a member's role"
+    MEMBER_REMOVED = "membership.removed", "Removed a member"
+    INVITATION_SENT = "invitation.created", "Invited somebody"
+    INVITATION_WITHDRAWN = "invitation.withdrawn", "Withdrew an invitation"
+    INVITATION_ACCEPTED = "invitation.accepted", "Accepted an invitation"
     ORGANIZATION_CREATED = "organization.created", "Created an organization"
-    TRACE_READ = "trace.read", "Read a trace"
-    TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace"
+    ORGANIZATION_SUSPENDED = "organization.suspended", "Suspended an organization"
+    ORGANIZATION_UNSUSPENDED = "organization.unsuspended", "Lifted a suspension"
+    IMPERSONATION_STARTED = "impersonation.started", "Began to act as somebody else"
+    IMPERSONATION_ENDED = "impersonation.ended", "Ceased to act as somebody else", Nature.READS
+    SESSIONS_REVOKED = "session.revoked", "Ended sessions and access tokens"
+    TRACE_READ = "trace.read", "Read a trace", Nature.READS
+    TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace", Nature.READS
     DELETION_STARTED = "deletion.started", "Started to delete traces"
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"

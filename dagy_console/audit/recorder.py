@@ -9,15 +9,23 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from dagy_console.audit.actions import Action, Outcome
+from dagy_console.audit.actions import Action, Nature, Outcome
 from dagy_console.audit.masking import masked
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor
+from dagy_console.core.errors import ConsoleError
 from dagy_console.core.partitions import ensure_partitions
 
 
 class NotInTransaction(RuntimeError):
     """An entry must share the transaction of what it records."""
+
+
+class NotWhileImpersonating(ConsoleError):
+    """Raised where the deed would be recorded, so that none is done: the caller's transaction is rolled back."""
+
+    status = 403
+    title = "Not while you act as somebody else"
 
 
 def record(
@@ -36,10 +44,12 @@ def record(
     """Write one entry in the transaction that is open.
 
     `before` and `after` are snapshots of the resource, read from the database; secrets in them are masked here.
-    Raises NotInTransaction: what is not in a transaction with its entry could happen without it.
+    Raises NotInTransaction: what is not in a transaction with its entry could happen without it. Raises
+    NotWhileImpersonating: who looks on read-only changes nothing, and nobody changes the keys of who they act as.
     """
     if not connection.in_atomic_block:
         raise NotInTransaction(f"{action}: open a transaction around the change and its audit entry")
+    refuse_impersonator(action, actor)
     at = timezone.now()
     org_id = actor.org_id if org_id is None else org_id
     ensure_partitions(AuditEntry._meta.db_table, at)
@@ -68,6 +78,22 @@ def record(
         session_id=actor.credential,
         reason=reason,
     )
+
+
+def refuse_impersonator(action: Action, actor: Actor) -> None:
+    """Raise NotWhileImpersonating where the actor is somebody else in truth, who may not do this as them."""
+    by = actor.impersonator
+    if by is None or action.nature is Nature.READS:
+        return
+    if action.nature is Nature.CREDENTIALS:
+        raise NotWhileImpersonating(
+            f"Passwords, second factors, tokens and keys of {actor.email} are theirs alone. Nothing was changed."
+        )
+    if by.read_only:
+        raise NotWhileImpersonating(
+            f"You look at this as {actor.email}, read-only. Nothing was changed; end the impersonation, or begin one "
+            "that may act."
+        )
 
 
 def record_for_each_organization(action: Action, *, actor: Actor, **fields: Any) -> None:

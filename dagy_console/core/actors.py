@@ -19,6 +19,7 @@ from dagy_console.core.permissions import (
 class ActorKind(StrEnum):
     USER = "user"
     TOKEN = "token"
+    API_KEY = "api_key"
     ANONYMOUS = "anonymous"
     SYSTEM = "system"
 
@@ -34,21 +35,25 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Impersonator:
-    """The super admin who acts as the actor, until `expires_at`; `read_only`: with what only reads."""
+    """The super admin who acts as the actor, until `expires_at`; `read_only`: with what only reads.
+
+    `impersonation` is the id under which it is on record.
+    """
 
     id: str
     email: str
     expires_at: datetime
     read_only: bool
+    impersonation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
     """An identity with its powers.
 
-    `roles` maps organization ids to the role held there. `scopes` are the permissions that the credential is limited
-    to (None: to none). `credential` tells what the actor acts by, as the audit log names it: "session:3f1c…",
-    "access_token:7".
+    `roles` maps organization ids to the role held there, but for those that are `suspended`. `scopes` are the
+    permissions that the credential is limited to (None: to none). `credential` tells what the actor acts by, as the
+    audit log names it: "session:3f1c…", "access_token:7".
     """
 
     kind: ActorKind
@@ -56,6 +61,7 @@ class Actor:
     email: str = ""
     super_admin: bool = False
     roles: Mapping[str, Role] = field(default_factory=dict)
+    suspended: frozenset[str] = frozenset()
     origin: Origin = field(default_factory=Origin)
     credential: str = ""
     scopes: frozenset[Permission] | None = None
@@ -83,6 +89,11 @@ class Actor:
     def is_platform(self) -> bool:
         """Whether the actor sees every organization."""
         return self.super_admin or self.kind is ActorKind.SYSTEM
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether all that the actor belongs to is suspended."""
+        return bool(self.suspended) and not self.roles and not self.is_platform
 
     def can(self, permission: Permission, *, org_id: str | None = None) -> bool:
         """Whether the permission is held: platform-wide, or by a role in the organization `org_id`.
@@ -124,6 +135,7 @@ class Actor:
         """The actor as plain JSON, for work that goes on after the request; `from_description()` takes it back."""
         return asdict(self) | {
             "roles": dict(self.roles),
+            "suspended": sorted(self.suspended),
             "scopes": None if self.scopes is None else sorted(self.scopes),
             "impersonator": self.impersonator
             and asdict(self.impersonator) | {"expires_at": self.impersonator.expires_at.isoformat()},
@@ -140,6 +152,7 @@ class Actor:
             email=told["email"],
             super_admin=told["super_admin"],
             roles={org: Role(role) for org, role in told.get("roles", {}).items()},
+            suspended=frozenset(told.get("suspended", ())),
             origin=Origin(**origin),
             credential=told.get("credential", credential),
             scopes=None if scopes is None else frozenset(map(Permission, scopes)),

@@ -47,6 +47,7 @@ def console_context(request: HttpRequest) -> dict[str, Any]:
         "time_mode": _choice(request, "time", ("utc", "local")),
         "request_id": getattr(request, "request_id", ""),
         "demo": settings.DEMO,
+        "support": settings.SUPPORT_CONTACT,
     }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from dagy_console.accounts.models import Organization, User
-from dagy_console.accounts.services import add_member, create_organization, create_user, set_password
+from dagy_console.accounts.services.people import add_member, create_organization, create_user, set_password
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
 from dagy_console.demo.scenario import PLATFORM

@@ -19,7 +19,7 @@ def test_ended_sessions_and_long_expired_tokens_go_and_the_others_stay(browse, a
 
 
 def test_a_new_password_ends_the_tokens_of_the_old_one(api, as_actor, alice):
-    from dagy_console.accounts.services import set_password
+    from dagy_console.accounts.services.people import set_password
 
     client = api(alice)
     set_password(actor=as_actor(alice), user=alice, password="a new one that is long")

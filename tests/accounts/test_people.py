@@ -6,7 +6,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from dagy_console.accounts.models import Organization, User
-from dagy_console.accounts.services import create_organization, create_user
+from dagy_console.accounts.services.people import create_organization, create_user
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import Invalid

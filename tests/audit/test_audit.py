@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 from psycopg.types.json import Json
 
-from dagy_console.accounts.services import add_member, create_organization, create_user
+from dagy_console.accounts.services.people import add_member, create_organization, create_user
 from dagy_console.audit.actions import Action
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.recorder import NotInTransaction, record

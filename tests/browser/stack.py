@@ -29,7 +29,7 @@ PEOPLE = {"alice": "alice@dagy.example", "bob": "bob@blue.example", "vera": "ver
 _PREPARE = f"""
 import os
 from django.core.management import call_command
-from dagy_console.accounts.services import add_member, create_organization, create_user
+from dagy_console.accounts.services.people import add_member, create_organization, create_user
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
 

@@ -1,14 +1,18 @@
 """What an actor may do, and where."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from dagy_console.audit.actions import Action, Nature
 from dagy_console.audit.models import AuditEntry
+from dagy_console.audit.recorder import NotWhileImpersonating
 from dagy_console.core.actors import SYSTEM, Actor, ActorKind, Impersonator, Origin
 from dagy_console.core.errors import PermissionDenied
 from dagy_console.core.permissions import PLATFORM_PERMISSIONS, Permission, Role
+from tests.audit.test_audit import note
 
 OWNER_AND_VIEWER = Actor(kind=ActorKind.USER, id="7", roles={"org_blue": Role.OWNER, "org_red": Role.VIEWER})
 STAFF = Actor(kind=ActorKind.USER, id="1", super_admin=True)
@@ -64,12 +68,28 @@ def test_an_impersonation_that_only_reads_has_what_the_person_may_read():
 
 
 def test_an_entry_names_the_impersonator_and_the_credential(db):
-    from tests.audit.test_audit import note
-
-    note(Actor(kind=ActorKind.USER, email="bob@blue.example", credential="session:ab12", impersonator=BY_ALICE))
+    by = replace(BY_ALICE, read_only=False)
+    note(Actor(kind=ActorKind.USER, email="bob@blue.example", credential="session:ab12", impersonator=by))
     entry = AuditEntry.objects.get()
     assert (entry.impersonator_id, entry.impersonator_email) == ("1", "alice@dagy.example")
     assert (entry.actor_email, entry.session_id) == ("bob@blue.example", "session:ab12")
+
+
+@pytest.mark.parametrize("action", Action)
+def test_who_looks_on_read_only_is_refused_every_change_where_it_would_be_recorded(action, db):
+    actor = Actor(kind=ActorKind.USER, email="bob@blue.example", impersonator=BY_ALICE)
+    if action.nature is Nature.READS:
+        note(actor, action=action)
+        return
+    with pytest.raises(NotWhileImpersonating):
+        note(actor, action=action)
+    assert not AuditEntry.objects.exists()
+
+
+@pytest.mark.parametrize("action", [action for action in Action if action.nature is Nature.CREDENTIALS])
+def test_nobody_changes_the_keys_of_who_they_act_as(action, db):
+    with pytest.raises(NotWhileImpersonating, match="theirs alone"):
+        note(Actor(kind=ActorKind.USER, impersonator=replace(BY_ALICE, read_only=False)), action=action)
 
 
 def test_an_actor_comes_back_from_its_description_whole():
@@ -78,6 +98,7 @@ def test_an_actor_comes_back_from_its_description_whole():
         id="7",
         email="bob@blue.example",
         roles={"org_blue": Role.OWNER},
+        suspended=frozenset({"org_red"}),
         origin=Origin(ip="203.0.113.7", user_agent="curl", request_id="r"),
         credential="access_token:7",
         scopes=frozenset({Permission.RUNS_READ}),

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
 from dagy_console.accounts.models import User
-from dagy_console.accounts.services import create_user
+from dagy_console.accounts.services.people import create_user
 from dagy_console.core.actors import SYSTEM
 
 

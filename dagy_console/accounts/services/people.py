@@ -1,62 +1,15 @@
-"""What changes organizations and people: users, memberships, access tokens."""
+"""What changes organizations and people: users, passwords, memberships."""
 
-from datetime import datetime, timedelta
-
-from django.conf import settings
-from django.contrib.sessions.backends.db import SessionStore
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.accounts.models import AccessToken, Membership, Organization, User
-from dagy_console.accounts.tokens import digest, new_token
+from dagy_console.accounts.models import Membership, Organization, User
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record, record_for_each_organization
+from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Role
-
-
-@transaction.atomic
-def create_access_token(*, actor: Actor, user: User) -> tuple[str, datetime]:
-    """A token that acts as `user`, and when it ends. The token is returned once and kept nowhere."""
-    token = new_token()
-    expires_at = timezone.now() + timedelta(seconds=settings.ACCESS_TOKEN_TTL_SECONDS)
-    row = AccessToken.objects.create(digest=digest(token), user=user, expires_at=expires_at)
-    record_for_each_organization(
-        Action.TOKEN_CREATED,
-        actor=actor,
-        resource_type="access_token",
-        resource_id=str(row.pk),
-        resource_name=user.email,
-        after=row.snapshot(),
-    )
-    return token, expires_at
-
-
-@transaction.atomic
-def revoke_access_token(*, actor: Actor, token_id: int) -> None:
-    """End the token now. Revoking twice is no error and is recorded once."""
-    row = AccessToken.objects.select_related("user").get(pk=token_id)
-    if not AccessToken.objects.filter(pk=token_id, revoked_at=None).update(revoked_at=timezone.now()):
-        return
-    record_for_each_organization(
-        Action.TOKEN_REVOKED,
-        actor=actor,
-        resource_type="access_token",
-        resource_id=str(row.pk),
-        resource_name=row.user.email,
-        before=row.snapshot(),
-    )
-
-
-def remove_expired() -> None:
-    """Take away sessions that have ended, and tokens that ended a month ago.
-
-    Housekeeping: they open nothing any more, and how they began and ended is in the audit log.
-    """
-    SessionStore.clear_expired()
-    AccessToken.objects.filter(expires_at__lt=timezone.now() - timedelta(days=30)).delete()
 
 
 @transaction.atomic

@@ -1,0 +1,164 @@
+"""From what a request brings to the actor it stands for: one table, and one query for each.
+
+The query reads the credential together with its person, their memberships, what of these is suspended, and whom they
+impersonate. What was revoked, suspended or has expired is so at the very next request: nothing of it is kept elsewhere.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.base import SessionBase
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from dagy_console.accounts.models import User
+from dagy_console.accounts.tokens import ACCESS_TOKEN, IMPERSONATION, digest
+from dagy_console.core.actors import Actor, ActorKind, Impersonator, Origin
+from dagy_console.core.permissions import Role
+
+# In a browser's session: the id of the impersonation that it is in.
+IMPERSONATING = "impersonation"
+
+_HELD = """(
+    SELECT json_object_agg(m.organization_id, json_build_array(m.role, s.id IS NOT NULL))
+    FROM accounts_membership m
+    LEFT JOIN accounts_suspension s ON s.organization_id = m.organization_id
+        AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > statement_timestamp())
+    WHERE m.user_id = {whom}
+)::text AS held"""
+_UNDER_WAY = """i.ended_at IS NULL AND i.expires_at > statement_timestamp()
+    AND t.is_active AND NOT t.super_admin AND u.super_admin"""
+_AS_WHOM = """i.id AS impersonation_id, i.expires_at AS impersonation_ends, i.read_only AS impersonation_read_only,
+    t.id AS target_id, t.email AS target_email"""
+
+
+def _person(columns: str, joins: str, where: str, params: Mapping[str, Any], *, whom: str = "u.id") -> Any | None:
+    """The one active user (`u`) whom the condition finds, with `held` and the columns that the joins add."""
+    columns = f"{columns}, " if columns else ""
+    query = f"SELECT u.*, {columns}{_HELD.format(whom=whom)} FROM accounts_user u {joins} WHERE u.is_active AND {where}"
+    return next(iter(User.objects.raw(query, params)), None)
+
+
+def _memberships(held: str | None) -> dict[str, Any]:
+    """`roles` and `suspended` of an actor."""
+    found: dict[str, tuple[str, bool]] = json.loads(held or "{}")
+    return {
+        "roles": {org: Role(role) for org, (role, suspended) in found.items() if not suspended},
+        "suspended": frozenset(org for org, (_, suspended) in found.items() if suspended),
+    }
+
+
+def _actor(person: Any, origin: Origin, **fields: Any) -> Actor:
+    own = {"id": str(person.pk), "email": person.email, "super_admin": person.super_admin}
+    return Actor(**{"kind": ActorKind.TOKEN, "origin": origin, **own, **_memberships(person.held), **fields})
+
+
+def _impersonating(person: Any, origin: Origin, **fields: Any) -> Actor:
+    """The target's actor, with who acts as them. The target's `held` was read, not the super admin's."""
+    by = Impersonator(
+        id=str(person.pk),
+        email=person.email,
+        expires_at=person.impersonation_ends,
+        read_only=person.impersonation_read_only,
+        impersonation=str(person.impersonation_id),
+    )
+    target = {"id": str(person.target_id), "email": person.target_email, "super_admin": False}
+    return _actor(person, origin, impersonator=by, **target, **fields)
+
+
+def actor_for(user: User, origin: Origin, *, kind: ActorKind = ActorKind.USER, credential: str = "") -> Actor:
+    """The actor of a user who has just proved who they are."""
+    person = _person("", "", "u.id = %(user)s", {"user": user.pk})
+    if person is None:
+        return Actor(kind=kind, id=str(user.pk), email=user.email, origin=origin, credential=credential)
+    return _actor(person, origin, kind=kind, credential=credential)
+
+
+# --- Tokens -----------------------------------------------------------------------------------------------------------
+
+
+def _access_token(token: str, origin: Origin) -> Actor | None:
+    joins = "JOIN accounts_accesstoken c ON c.user_id = u.id"
+    where = "c.digest = %(digest)s AND c.revoked_at IS NULL AND c.expires_at > statement_timestamp()"
+    person = _person("c.id AS credential_id", joins, where, {"digest": digest(token)})
+    return _actor(person, origin, credential=f"access_token:{person.credential_id}") if person else None
+
+
+def _impersonation_token(token: str, origin: Origin) -> Actor | None:
+    joins = "JOIN accounts_impersonation i ON i.impersonator_id = u.id JOIN accounts_user t ON t.id = i.user_id"
+    person = _person(_AS_WHOM, joins, f"i.digest = %(digest)s AND {_UNDER_WAY}", {"digest": digest(token)}, whom="t.id")
+    if person is None:
+        return None
+    actor = _impersonating(person, origin, credential=f"impersonation:{person.impersonation_id}")
+    return None if actor.is_locked_out else actor
+
+
+Resolver = Callable[[str, Origin], Actor | None]
+RESOLVERS: dict[str, Resolver] = {ACCESS_TOKEN: _access_token, IMPERSONATION: _impersonation_token}
+
+
+def bearer(header: str, origin: Origin) -> Actor | None:
+    """The actor of an Authorization header; None where it holds nothing that counts."""
+    scheme, _, token = header.partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    resolve = next((found for prefix, found in RESOLVERS.items() if token.startswith(prefix)), None)
+    return resolve(token, origin) if resolve else None
+
+
+# --- A browser's session ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that counts. `user` is who signed in, also while the actor is whom they impersonate.
+
+    `seen_at` is its last use as it is on record (None: not at all yet). `left` is true where the session was in an
+    impersonation that has ended meanwhile.
+    """
+
+    user: User
+    actor: Actor
+    seen_at: datetime | None
+    left: bool = False
+
+
+def session(data: SessionBase, origin: Origin, *, label: str) -> SignedIn | None:
+    """Who is signed in by this session; None where nobody is, or where it was out of use, or in use, for too long."""
+    user_id = data.get(SESSION_KEY)
+    if user_id is None or data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    joins = f"""LEFT JOIN usersessions_usersession c ON c.session_key = %(key)s
+        LEFT JOIN (accounts_impersonation i JOIN accounts_user t ON t.id = i.user_id)
+        ON i.id = %(impersonation)s AND i.impersonator_id = u.id AND {_UNDER_WAY}"""
+    columns = f"c.created_at AS signed_in_at, c.last_seen_at AS seen_at, {_AS_WHOM}"
+    params = {"user": user_id, "key": data.session_key, "impersonation": data.get(IMPERSONATING)}
+    person = _person(columns, joins, "u.id = %(user)s", params, whom="coalesce(t.id, u.id)")
+    if person is None or not _is_of_its_password(person, data) or _is_over(person):
+        return None
+    own: dict[str, Any] = {"kind": ActorKind.USER, "credential": label}
+    acting = _impersonating(person, origin, **own) if person.target_id else None
+    if acting is None or acting.is_locked_out:
+        actor = actor_for(person, origin, **own) if acting else _actor(person, origin, **own)
+        return SignedIn(person, actor, person.seen_at, left=IMPERSONATING in data)
+    return SignedIn(person, acting, person.seen_at)
+
+
+def _is_of_its_password(user: User, data: SessionBase) -> bool:
+    """Whether the password is that with which the session began; a replaced one ends all sessions."""
+    kept = data.get(HASH_SESSION_KEY, "")
+    hashes = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(kept, known) for known in hashes)
+
+
+def _is_over(person: Any) -> bool:
+    if person.seen_at is None:
+        return False
+    now = timezone.now()
+    idle, lifetime = timedelta(seconds=settings.SESSION_IDLE_SECONDS), timedelta(seconds=settings.SESSION_COOKIE_AGE)
+    return bool(now - person.seen_at > idle or now - person.signed_in_at > lifetime)
