@@ -192,7 +192,9 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # By caller, and by caller and account; nobody's failures count for a caller elsewhere.
-ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key"}
+ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key", "reauthenticate": "10/m/user"}
+# How long a proof of who one is counts for what asks for a fresh one.
+SUDO_SECONDS = env.whole("DAGY_SUDO_SECONDS", 900, least=10, most=86_400)
 # Whom customers are told to ask.
 SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)

@@ -1,5 +1,6 @@
 """Sign-ins, failed ones and sign-outs go into the audit log. allauth and Django tell of them by signals only."""
 
+import time
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
@@ -10,6 +11,7 @@ from django.http import HttpRequest
 from dagy_console.accounts.context import origin_of, session_label
 from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import User
+from dagy_console.accounts.proving import PROVED_AT
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record, record_for_each_organization
 from dagy_console.core.actors import Actor, ActorKind
@@ -17,6 +19,7 @@ from dagy_console.core.actors import Actor, ActorKind
 
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
+    request.session[PROVED_AT] = time.time()
     _record(Action.SIGNED_IN, request, user)
 
 

@@ -7,9 +7,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from dagy_console.accounts.sudo import sudo_required
 from dagy_console.core.database import horizon
 from dagy_console.core.errors import Conflict
 from dagy_console.core.http import ConsoleRequest, render_page
+from dagy_console.core.words import counted
 from dagy_console.exceptions.deletions import selectors, services
 from dagy_console.exceptions.deletions.forms import DeletionForm
 from dagy_console.exceptions.deletions.presenting import job_row
@@ -60,7 +62,13 @@ def _confirmation(
     return render_page(request, "exceptions/confirm_deletion.html", context, status=status)
 
 
+def _deed(request: ConsoleRequest) -> str:
+    count = request.POST.get("expected_count", "")
+    return f"Delete {counted(int(count), 'trace')}" if count.isdecimal() and len(count) < 10 else "Delete traces"
+
+
 @require_POST
+@sudo_required(_deed)
 def start_deletion(request: ConsoleRequest) -> HttpResponse:
     """Queue the deletion as it was confirmed, or ask again and say why."""
     form = DeletionForm(request.POST)
