@@ -2,9 +2,11 @@
 
 import dagy_console
 from dagy_console.accounts.api import router as accounts
+from dagy_console.accounts.impersonation.api import router as impersonations
 from dagy_console.audit.api import router as audit
 from dagy_console.core.api import ConsoleApi
 from dagy_console.core.http import read_only
+from dagy_console.customers.api import router as customers
 from dagy_console.exceptions.api import router as exceptions
 from dagy_console.exceptions.deletions.api import router as deletions
 
@@ -16,5 +18,5 @@ api = ConsoleApi(
     docs_decorator=read_only,
     openapi_url="/openapi.json",
 )
-for router in (accounts, exceptions, deletions, audit):
+for router in (accounts, impersonations, customers, exceptions, deletions, audit):
     api.add_router("", router)

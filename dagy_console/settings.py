@@ -152,12 +152,20 @@ CELERY_BEAT_SCHEDULE = {
     "resume-jobs": {"task": "core.resume_jobs", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},
+    "end-impersonations": {"task": "accounts.end_impersonations", "schedule": 30, "options": {"expires": 30}},
+    "lift-due-suspensions": {"task": "customers.lift_due_suspensions", "schedule": 10, "options": {"expires": 10}},
+    "send-mails": {"task": "core.send_mails", "schedule": 10, "options": {"expires": 10}},
     "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
     "remove-expired-sign-ins": {
         "task": "accounts.remove_expired",
         "schedule": crontab(hour=3, minute=10),
+        "options": {"expires": 3600},
+    },
+    "remove-old-mails": {
+        "task": "core.remove_old_mails",
+        "schedule": crontab(hour=3, minute=30),
         "options": {"expires": 3600},
     },
     "remove-old-errors": {
@@ -195,6 +203,8 @@ ACCOUNT_SESSION_REMEMBER = None
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key", "reauthenticate": "10/m/user"}
 # How long a proof of who one is counts for what asks for a fresh one.
 SUDO_SECONDS = env.whole("DAGY_SUDO_SECONDS", 900, least=10, most=86_400)
+# Whether the owners of an organization get a mail when the staff acts as one of its members.
+IMPERSONATION_MAIL = env.flag("DAGY_IMPERSONATION_MAIL", default=True)
 # Whom customers are told to ask.
 SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
@@ -210,6 +220,10 @@ CSRF_COOKIE_NAME = "__Host-dagy-csrf" if HTTPS else "dagy-csrf"
 CSRF_COOKIE_HTTPONLY = True
 CSRF_FAILURE_VIEW = "dagy_console.core.problems.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [BASE_URL]
+
+# --- Mail ------------------------------------------------------------------------------------------------------------
+MAIL = env.mail("DAGY_EMAIL_URL")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DAGY_EMAIL_FROM", "Dagy Console <console@localhost>")
 
 # --- Headers ---------------------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS

@@ -110,6 +110,7 @@ class _Running:
         }
         environment.setdefault("DAGY_SECRET_KEY", kept["django_secret_key"])
         environment.setdefault("DAGY_LOG_FORMAT", "console")
+        environment.setdefault("DAGY_EMAIL_URL", f"file://{self.profile.directory / 'mail'}")
         environment.pop("DAGY_DEBUG", None)
         return environment | self.stack.marker()
 
@@ -144,6 +145,7 @@ class _Running:
         _say(f"\nData: {self.profile.directory}")
         if "postgres" in self.stack.own:
             _say(f"Database: {data_directory(self.profile)}")
+        _say(f"Mails: {self.profile.directory / 'mail'} (files: nothing leaves this machine)")
         _say(f"Logs: {self.profile.logs}")
         _say(f"For scripts: {_description(self.profile)}\nCtrl-C stops everything and keeps the data.\n")
 

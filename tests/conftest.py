@@ -2,8 +2,10 @@
 
 import json
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
+from django.db import connection
 from django.test import Client
 
 from dagy import capture
@@ -19,6 +22,7 @@ from dagy_console.accounts.models import Membership, Organization, User
 from dagy_console.accounts.services.tokens import create_access_token
 from dagy_console.core import roles, storage
 from dagy_console.core.actors import Actor, Origin
+from dagy_console.core.errors import ConsoleError
 from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
@@ -61,6 +65,39 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
         with django_db_blocker.unblock():
             make_partitions()
         yield
+
+
+@pytest.fixture
+def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """What the test does is committed, as it is for many processes at once; its owner takes it away again."""
+    with django_db_blocker.unblock():
+        yield
+        with roles.connected_as("owner"), connection.cursor() as cursor:
+            # Dropping a partition is the one door of the record.
+            cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_entry'::regclass")
+            for (partition,) in cursor.fetchall():
+                cursor.execute(f"DROP TABLE {partition}")
+            cursor.execute("TRUNCATE accounts_organization, accounts_user, core_outgoingmail CASCADE")
+            make_partitions()
+            roles.grant()
+        connection.close()
+
+
+def at_the_same_moment(*calls: Callable[[], Any]) -> list[Any]:
+    """Each call in a thread with a database connection of its own, let go together; what it answered or raised."""
+    barrier = threading.Barrier(len(calls))
+
+    def go(call: Callable[[], Any]) -> Any:
+        barrier.wait()
+        try:
+            return call()
+        except ConsoleError as error:
+            return error
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(go, calls, timeout=30))
 
 
 @pytest.fixture

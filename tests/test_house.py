@@ -14,10 +14,15 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from dagy_console import settings as settings_module
+from dagy_console.accounts.impersonation import services as impersonation
+from dagy_console.accounts.impersonation.selectors import visible_to as impersonations_visible_to
+from dagy_console.accounts.models import Impersonation
+from dagy_console.accounts.search import IMPERSONATIONS
 from dagy_console.accounts.services import people, tokens
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
+from dagy_console.core.actors import SYSTEM
 from dagy_console.core.database import horizon
 from dagy_console.core.permissions import (
     PLATFORM_PERMISSIONS,
@@ -27,6 +32,9 @@ from dagy_console.core.permissions import (
     Role,
 )
 from dagy_console.core.times import to_rfc3339
+from dagy_console.customers.search import CUSTOMERS
+from dagy_console.customers.selectors import visible_to as customers_visible_to
+from dagy_console.customers.services import suspension
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import DELETIONS, TRACES, parse
@@ -61,6 +69,27 @@ PAGES = {
     "exceptions:deletion": ("GET", {}, 200, 403),
     "exceptions:deletion-cancel": ("POST", {}, 302, 403),
     "audit:list": ("GET", {}, 200, 403),
+    "customers:list": ("GET", {"q": "status:active"}, 200, 403),
+    "customers:customer": ("GET", {}, 200, 403),
+    "customers:suspend": ("POST", {"reason": "unpaid since June", "running_runs": "finish"}, 302, 403),
+    "customers:unsuspend": ("POST", {"reason": "paid in July"}, 302, 403),
+    "accounts:impersonations": ("GET", {}, 200, 403),
+    "accounts:impersonation-start": (
+        "POST",
+        {"email": "bob@blue.example", "reason": "Ticket 4711", "minutes": "15", "mode": "read"},
+        302,
+        403,
+    ),
+    "accounts:impersonation-end": ("POST", {}, 302, 302),
+    "accounts:impersonation-end-other": ("POST", {}, 302, 403),
+}
+ARGUMENTS = {
+    "exceptions:deletion": "job",
+    "exceptions:deletion-cancel": "job",
+    "customers:customer": "org",
+    "customers:suspend": "org",
+    "customers:unsuspend": "org",
+    "accounts:impersonation-end-other": "impersonation",
 }
 # Operation -> the query or (not for GET) the body, and what a super admin and a viewer get.
 OPERATIONS = {
@@ -68,6 +97,14 @@ OPERATIONS = {
     "POST /auth/logout": ({}, 204, 204),
     "GET /me": ({}, 200, 200),
     "GET /users/me": ({}, 200, 200),
+    "GET /admin/customers": ({"limit": "5"}, 200, 403),
+    "GET /admin/customers/{org_id}": ({}, 200, 403),
+    "GET /admin/customers/{org_id}/suspension-preview": ({}, 200, 403),
+    "POST /admin/customers/{org_id}/suspend": ({"reason": "unpaid since June"}, 200, 403),
+    "POST /admin/customers/{org_id}/unsuspend": ({"reason": "paid in July"}, 409, 403),
+    "POST /admin/impersonations": ({"email": "bob@blue.example", "reason": "Ticket 4711"}, 201, 403),
+    "GET /admin/impersonations": ({}, 200, 403),
+    "DELETE /admin/impersonations/{impersonation_id}": ({}, 204, 403),
     "GET /admin/exceptions": ({"limit": "5"}, 200, 403),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200, 403),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200, 403),
@@ -121,25 +158,28 @@ def filled(value, facts):
 
 
 @pytest.fixture
-def facts(a_trace, as_actor, alice):
+def facts(a_trace, as_actor, alice, bob):
     """A trace, a deletion that waits, and an entry of the record."""
     job = deletion.start_key_deletion(
         actor=as_actor(alice), keys=["exceptions/org_blue/elsewhere.json"], expected_count=1
     )
     entry, now = AuditEntry.objects.latest("at"), horizon()
+    acts, _ = impersonation.start(actor=as_actor(alice), email=bob.email, reason="Ticket 4711", minutes=15)
     return {
         "key": a_trace,
         "job": str(job.id),
         "entry": str(entry.id),
         "now": to_rfc3339(now.at),
         "snapshot": now.snapshot,
+        "org": "org_blue",
+        "impersonation": str(acts.pk),
     }
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_who_may_open_a_page(name, browse, client, alice, vera, facts):
     method, given, staff, viewer = PAGES[name]
-    url = reverse(name, args=[facts["job"]] if name in {"exceptions:deletion", "exceptions:deletion-cancel"} else [])
+    url = reverse(name, args=[facts[ARGUMENTS[name]]] if name in ARGUMENTS else [])
     given = filled(given, facts)
     assert call_page(client, method, url, given)["Location"].startswith("/accounts/login/?next=")
     browsers = browse(alice), browse(vera)
@@ -163,7 +203,9 @@ def tally():
 def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
     given, staff, viewer = OPERATIONS[operation]
-    path, given = path.replace("{entry_id}", facts["entry"]).replace("{job_id}", facts["job"]), filled(given, facts)
+    for argument in ("entry", "job", "org", "impersonation"):
+        path = path.replace(f"{{{argument}_id}}", facts[argument])
+    given = filled(given, facts)
     if path not in OPEN:
         assert call_operation(client, method, path, given).status_code == 401
     callers = api(alice), api(vera)
@@ -213,6 +255,11 @@ def a_trace(bucket, indexed):
 
 def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a_trace):
     actor = as_actor(alice)
+
+    def ended_again(end):
+        impersonation.start(actor=actor, email=bob.email, reason="Ticket", minutes=15, session="session:x")
+        end()
+
     calls = {
         people.create_organization: lambda: people.create_organization(actor=actor, org_id="org_x", name="X"),
         people.create_user: lambda: people.create_user(actor=actor, email="x@x.example", name="X", password="x"),
@@ -224,6 +271,18 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         tokens.revoke_access_token: lambda: tokens.revoke_access_token(
             actor=actor, token_id=alice.access_tokens.get().pk
         ),
+        suspension.suspend: lambda: suspension.suspend(actor=actor, org_id="org_blue", reason="unpaid since June"),
+        suspension.unsuspend: lambda: suspension.unsuspend(actor=actor, org_id="org_blue", reason="paid in July"),
+        impersonation.start: lambda: impersonation.start(actor=actor, email=bob.email, reason="Ticket", minutes=15),
+        impersonation.end: lambda: impersonation.end(
+            actor=actor, impersonation_id=Impersonation.objects.get(ended_at=None).pk
+        ),
+        impersonation.end_of_users: lambda: ended_again(
+            lambda: impersonation.end_of_users(actor=actor, users=[alice], cause="revoked")
+        ),
+        impersonation.end_of_session: lambda: ended_again(
+            lambda: impersonation.end_of_session(actor=actor, session="session:x", cause="signed out")
+        ),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
         download.record_reading: lambda: download.record_reading(actor=actor, key=a_trace),
         deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace], expected_count=1),
@@ -234,7 +293,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (people, tokens, download, deletion)
+    modules = (people, tokens, suspension, impersonation, download, deletion)
     services = {
         function
         for module in modules
@@ -269,7 +328,9 @@ def test_no_list_scans_the_whole_table(text, db):
     assert f"Seq Scan on trace_{timezone.now():%Y_%m}" not in plan, plan
 
 
-@pytest.mark.parametrize("name", ["home", "exceptions:list", "audit:list", "exceptions:deletions", "system"])
+@pytest.mark.parametrize(
+    "name", ["home", "exceptions:list", "audit:list", "exceptions:deletions", "customers:list", "system"]
+)
 def test_no_page_asks_the_database_more_than_12_times(name, browse, alice, bucket, indexed):
     for _ in range(3):
         bucket.put()
@@ -301,10 +362,17 @@ def test_every_list_is_made_in_the_listing_room():
                 pytest.fail(f"{path} reads a cursor by itself: take ListParams, answer list_page()")
 
 
-@pytest.mark.parametrize("listing", [TRACES, ENTRIES, DELETIONS], ids=lambda listing: listing.page)
+@pytest.mark.parametrize(
+    "listing", [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS], ids=lambda listing: listing.page
+)
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
-    model = {"exceptions:list": Trace, "audit:list": AuditEntry, "exceptions:deletions": DeletionJob}[listing.page]
-    rows = model.objects.annotate(asked_by=KT("actor__email")) if model is DeletionJob else model.objects
+    rows = {
+        "exceptions:list": Trace.objects,
+        "audit:list": AuditEntry.objects,
+        "exceptions:deletions": DeletionJob.objects.annotate(asked_by=KT("actor__email")),
+        "customers:list": customers_visible_to(SYSTEM),
+        "accounts:impersonations": impersonations_visible_to(SYSTEM),
+    }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"
         assert not rows.filter(listing.parse(f"{key.name}:{value} -{key.name}:{value}").as_q()).exists()

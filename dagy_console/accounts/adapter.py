@@ -11,6 +11,10 @@ from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 
+from dagy_console.accounts.context import origin_of
+from dagy_console.accounts.credentials import actor_for
+from dagy_console.accounts.models import User
+from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.addresses import client_ip
 
 _LIMIT = {"app": "allauth.account", "action": "login_failed"}
@@ -35,6 +39,14 @@ class AccountAdapter(DefaultAccountAdapter):
             return user
         ratelimit.consume(request, key=self._get_login_attempts_cache_key(request, **credentials), **_LIMIT)
         return None
+
+    def pre_login(self, request: HttpRequest, user: User, **options: Any) -> HttpResponse | None:
+        """Who belongs to suspended organizations alone is told so, now that the password was right, and stays out."""
+        actor = actor_for(user, origin_of(request))
+        if actor.is_locked_out:
+            return suspended_response(request, actor)
+        response: HttpResponse | None = super().pre_login(request, user, **options)
+        return response
 
     def respond_user_inactive(self, request: HttpRequest, user: AbstractBaseUser) -> HttpResponse:
         return HttpResponseRedirect(reverse("account_login"))

@@ -1,6 +1,7 @@
 """`/auth/login`, `/auth/logout`, `/me`."""
 
 from typing import Any
+from uuid import UUID
 
 from allauth.account.adapter import get_adapter
 from django.core.exceptions import ValidationError
@@ -9,8 +10,10 @@ from ninja import Field, Schema, Status
 
 from dagy_console.accounts.context import origin_of
 from dagy_console.accounts.credentials import actor_for
+from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.models import User
 from dagy_console.accounts.services import tokens
+from dagy_console.accounts.suspended import Suspended
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
 from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
@@ -35,12 +38,19 @@ class MembershipOut(Schema):
     role: str
 
 
+class ImpersonatorOut(Schema):
+    email: str
+    expires_at: str
+    read_only: bool
+
+
 class MeOut(Schema):
     id: str
     email: str
     super_admin: bool
     memberships: list[MembershipOut]
     permissions: list[str]
+    impersonator: ImpersonatorOut | None
 
 
 class TooManyAttempts(ConsoleError):
@@ -60,6 +70,8 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
     if not isinstance(user, User):
         raise NotAuthenticated("The email or the password is wrong.")
     actor = actor_for(user, origin_of(request))
+    if actor.is_locked_out:
+        raise Suspended.of(actor)
     token, expires_at = tokens.create_access_token(actor=actor, user=user)
     return LoginOut(access_token=token, expires_at=to_rfc3339(expires_at))
 
@@ -67,6 +79,10 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
 @router.post("/auth/logout", response={204: None, **PROBLEMS, **problems(409)})
 def logout(request: ApiRequest) -> Status[None]:
     """End the access token that this request came with."""
+    by = request.actor.impersonator
+    if by and request.actor.kind is ActorKind.TOKEN:
+        impersonations.end(actor=request.actor, impersonation_id=UUID(by.impersonation))
+        return Status(204, None)
     if request.actor.kind is not ActorKind.TOKEN:
         raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
     tokens.revoke_access_token(actor=request.actor, token_id=int(request.actor.credential.partition(":")[2]))
@@ -76,13 +92,14 @@ def logout(request: ApiRequest) -> Status[None]:
 @router.get("/me", response={200: MeOut, **PROBLEMS})
 def me(request: ApiRequest) -> dict[str, Any]:
     """Who you are and what you may do."""
-    actor = request.actor
+    actor, by = request.actor, request.actor.impersonator
     return {
         "id": actor.id,
         "email": actor.email,
         "super_admin": actor.super_admin,
         "memberships": [{"org_id": org, "role": role} for org, role in sorted(actor.roles.items())],
         "permissions": sorted(actor.permissions()),
+        "impersonator": by and {"email": by.email, "expires_at": to_rfc3339(by.expires_at), "read_only": by.read_only},
     }
 
 

@@ -3,27 +3,25 @@
 from collections.abc import Callable
 
 import structlog
+from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.middleware.csrf import rotate_token
 from django.urls import reverse
 from django.utils import timezone
 
-from dagy_console.accounts import credentials, selectors
+from dagy_console.accounts import credentials
 from dagy_console.accounts.context import origin_of, session_label
+from dagy_console.accounts.credentials import IMPERSONATING
+from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.services import sessions
+from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import ConsoleError
-from dagy_console.core.http import is_api, redirect_to_sign_in
-from dagy_console.core.problems import error_response
+from dagy_console.core.http import redirect_to_sign_in
 
 _WITHOUT_ACTOR = ("/health", "/static/", "/docs", "/openapi.json")
-
-
-class Suspended(ConsoleError):
-    status = 403
-    title = "Your organization is suspended"
 
 
 class ActorMiddleware:
@@ -42,7 +40,7 @@ class ActorMiddleware:
             return redirect_to_sign_in(request) if request.path.startswith("/console") else self.get_response(request)
         _tell_logs(actor)
         if actor.is_locked_out and request.path != reverse("account_logout"):
-            return suspended_response(request, actor.suspended)
+            return suspended_response(request, actor)
         return self.get_response(request)
 
 
@@ -66,17 +64,20 @@ def _actor_of_session(request: HttpRequest) -> Actor | None:
         if SESSION_KEY in request.session:
             request.session.flush()
         return None
+    if found.left:
+        _be_oneself_again(request)
     if found.seen_at is None or timezone.now() - found.seen_at > sessions.SEEN_EVERY:
         sessions.note_use(found.user, key, origin)
     return found.actor
 
 
-def suspended_response(request: HttpRequest, org_ids: frozenset[str]) -> HttpResponse:
-    """The page (or problem) for who belongs to these suspended organizations alone: why, until when, whom to ask."""
-    suspensions = selectors.suspensions_of(org_ids)
-    if is_api(request):
-        return error_response(request, Suspended(" ".join(selectors.in_words(row) for row in suspensions)))
-    return render(request, "account/suspended.html", {"suspensions": suspensions}, status=403)
+def _be_oneself_again(request: HttpRequest) -> None:
+    """The impersonation that this browser was in has ended. What it sends now was meant to be done as that person: the
+    new token refuses it."""
+    cause = impersonations.why_it_ended(request.session.pop(IMPERSONATING))
+    rotate_token(request)
+    request.COOKIES[settings.CSRF_COOKIE_NAME] = request.META["CSRF_COOKIE"]
+    messages.warning(request, f"You act as yourself again{': ' * bool(cause)}{cause}.")
 
 
 def _tell_logs(actor: Actor) -> None:

@@ -150,7 +150,8 @@ class Suspension(models.Model):
         return f"suspension of {self.organization_id}"
 
     def snapshot(self) -> dict[str, Any]:
-        names = ("reason", "note", "until", "running_runs", "suspended_by", "lifted_by", "lift_reason")
+        """For the audit log, which its members read, too: without the names of the staff."""
+        names = ("reason", "note", "until", "running_runs", "lift_reason")
         return {name: getattr(self, name) for name in names} | {"suspended": self.lifted_at is None}
 
 
@@ -182,9 +183,9 @@ class Impersonation(models.Model):
         return f"impersonation {self.pk}"
 
     def snapshot(self) -> dict[str, Any]:
-        told = {"impersonator": self.impersonator.email, "user": self.user.email, "reason": self.reason}
-        names = ("read_only", "started_at", "expires_at", "ended_at", "cause")
-        return told | {name: getattr(self, name) for name in names}
+        """For the audit log, which members of the user's organizations read, too: without the names of the staff."""
+        names = ("reason", "read_only", "started_at", "expires_at", "ended_at", "cause")
+        return {"user": self.user.email} | {name: getattr(self, name) for name in names}
 
 
 class DenialCount(models.Model):

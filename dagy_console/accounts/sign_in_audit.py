@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from dagy_console.accounts.context import origin_of, session_label
 from dagy_console.accounts.credentials import actor_for
+from dagy_console.accounts.impersonation.services import end_of_session
 from dagy_console.accounts.models import User
 from dagy_console.accounts.proving import PROVED_AT
 from dagy_console.audit.actions import Action, Outcome
@@ -27,6 +28,8 @@ def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
 def record_sign_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
         _record(Action.SIGNED_OUT, request, user)
+        label = session_label(request.session.session_key)
+        end_of_session(actor=actor_for(user, origin_of(request)), session=label, cause="they signed out")
 
 
 @receiver(user_login_failed)

@@ -8,7 +8,7 @@ API tokens and keys rest on their permissions and scopes.
 import time
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +16,7 @@ from django.shortcuts import render
 
 from dagy_console.accounts import proving
 from dagy_console.accounts.forms import PROOF_FIELDS, ProofForm
+from dagy_console.accounts.models import User
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import refuse_impersonator
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
@@ -41,7 +42,7 @@ def sudo_required(what: What) -> Callable[[View], View]:
                 return view(request, *args, **kwargs)
             # Whoever acts as somebody else proves nothing about them.
             refuse_impersonator(Action.SUDO_GRANTED, request.actor)
-            form = ProofForm(_answer(request), user=request.user)
+            form = ProofForm(_answer(request), user=cast(User, request.user))
             if form.is_bound and _proves(request, form):
                 return view(_without_proof(request), *args, **kwargs)
             deed = what(request, *args, **kwargs) if callable(what) else what.format(**kwargs)

@@ -3,12 +3,18 @@
 from celery import shared_task
 
 from dagy_console.accounts.denials import record_counted_denials
+from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.services.sessions import remove_expired
 
 
 @shared_task(name="accounts.remove_expired")
 def remove_expired_sign_ins() -> None:
     remove_expired()
+
+
+@shared_task(name="accounts.end_impersonations")
+def end_impersonations() -> None:
+    impersonations.end_due()
 
 
 @shared_task(name="accounts.record_denials")

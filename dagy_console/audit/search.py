@@ -25,6 +25,7 @@ ENTRIES = Listing(
     keys=(
         Key("action", "action", "Action", facet=True, parameter="action", values=tuple(Action), example="deletion.*"),
         Key("actor", "actor_email", "Actor", facet=True, counted=True, parameter="actor", example="ann@example.com"),
+        Key("impersonator", "impersonator_email", "Impersonator", parameter="impersonator", example="ann@example.com"),
         Key("org", "org_id", "Organization", facet=True, counted=True, parameter="org_id", example="org_123"),
         Key("resource", "resource_type", "Resource", facet=True, parameter="resource_type", example="trace"),
         Key("id", "resource_id", "Resource id", parameter="resource_id"),
@@ -40,7 +41,7 @@ ENTRIES = Listing(
     together=(("action", "outcome", "resource_type"),),
 )
 # What a member may search by is what a member sees: of the platform's staff neither person nor device.
-_SHOWN = {"actor_email": "shown_actor", "ip": "shown_ip"}
+_SHOWN = {"actor_email": "shown_actor", "impersonator_email": "shown_impersonator", "ip": "shown_ip"}
 MEMBERS_ENTRIES = replace(
     ENTRIES,
     keys=tuple(replace(key, column=_SHOWN.get(key.column, key.column)) for key in ENTRIES.keys),

@@ -1,6 +1,6 @@
 """Reading the audit log: only what the actor may see."""
 
-from django.db.models import Case, F, GenericIPAddressField, QuerySet, TextField, Value, When
+from django.db.models import Case, F, GenericIPAddressField, Q, QuerySet, TextField, Value, When
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES, MEMBERS_ENTRIES
@@ -15,17 +15,25 @@ STAFF = "Dagy staff"
 def visible_to(actor: Actor) -> QuerySet[AuditEntry]:
     """Every entry for the platform's staff; for others those of the organizations whose audit log they may read.
 
-    These see what the staff did to their organization, and not who of the staff it was, nor from where:
-    `shown_actor`, `shown_ip` and `shown_agent` are what may be shown.
+    These see what the staff did to their organization, in their own name or as somebody else, and not who of the staff
+    it was, nor from where: `shown_actor`, `shown_impersonator`, `shown_ip` and `shown_agent` are what may be shown.
     """
     actor.require_somewhere(Permission.AUDIT_READ)
     entries = AuditEntry.objects.defer("search_text")
     if actor.is_platform:
-        return entries.annotate(shown_actor=F("actor_email"), shown_ip=F("ip"), shown_agent=F("user_agent"))
+        return entries.annotate(
+            shown_actor=F("actor_email"),
+            shown_impersonator=F("impersonator_email"),
+            shown_ip=F("ip"),
+            shown_agent=F("user_agent"),
+        )
     by_staff = When(actor_role="super_admin", then=Value(STAFF))
-    from_staff = When(actor_role="super_admin", then=None)
+    from_staff = When(~Q(impersonator_id="") | Q(actor_role="super_admin"), then=None)
     return entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ)).annotate(
         shown_actor=Case(by_staff, default="actor_email", output_field=TextField()),
+        shown_impersonator=Case(
+            When(impersonator_id="", then=Value("")), default=Value(STAFF), output_field=TextField()
+        ),
         shown_ip=Case(from_staff, default="ip", output_field=GenericIPAddressField()),
         shown_agent=Case(from_staff, default="user_agent", output_field=TextField()),
     )
@@ -42,5 +50,7 @@ def get_entry(actor: Actor, entry_id: str) -> AuditEntry:
     return entry
 
 
-def recent(actor: Actor, *, limit: int) -> list[AuditEntry]:
-    return list(ENTRIES.keyset.newest_first(visible_to(actor))[:limit])
+def recent(actor: Actor, *, limit: int, org_id: str = "") -> list[AuditEntry]:
+    """The newest entries, of one organization where it is given."""
+    rows = visible_to(actor)
+    return list(ENTRIES.keyset.newest_first(rows.filter(org_id=org_id) if org_id else rows)[:limit])

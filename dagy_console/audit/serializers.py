@@ -19,18 +19,18 @@ _COPIED = (
 
 def entry_out(entry: Any) -> dict[str, Any]:
     """One entry of `GET /audit-logs`; what the staff did names no person."""
-    hidden = entry.shown_actor == STAFF
-    impersonator = {"id": entry.impersonator_id, "email": entry.impersonator_email} if entry.impersonator_id else None
+    hidden = STAFF in (entry.shown_actor, entry.shown_impersonator)
+    by = {"id": "" if hidden else entry.impersonator_id, "email": entry.shown_impersonator}
     return {
         "id": str(entry.id),
         "at": to_rfc3339(entry.at),
         "actor": {
             "kind": entry.actor_kind,
-            "id": "" if hidden else entry.actor_id,
+            "id": "" if entry.shown_actor == STAFF else entry.actor_id,
             "email": entry.shown_actor,
             "role": entry.actor_role,
         },
-        "impersonator": None if hidden else impersonator,
+        "impersonator": by if entry.shown_impersonator else None,
         "ip": entry.shown_ip,
         "user_agent": entry.shown_agent or "",
         "session_id": "" if hidden else entry.session_id,
@@ -44,6 +44,7 @@ def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
     keys = {
         "action": entry.action,
         "actor": entry.shown_actor,
+        "impersonator": entry.shown_impersonator,
         "org": entry.org_id,
         "resource": entry.resource_type,
         "id": entry.resource_id,
@@ -53,7 +54,7 @@ def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
     texts = {
         **{name: str(out[name]) for name in ("org_id", "resource_id", "resource_name", "reason", "user_agent")},
         "actor_email": entry.shown_actor,
-        "impersonator_email": (out["impersonator"] or {}).get("email", ""),
+        "impersonator_email": entry.shown_impersonator,
         "summary": _summary(entry),
         "before": _pretty(entry.before),
         "after": _pretty(entry.after),

@@ -8,7 +8,7 @@ class CoreConfig(AppConfig):
     label = "core"
 
     def ready(self) -> None:
-        from dagy_console.core import checks, health, lookups, navigation  # noqa: F401 - registers the settings checks
+        from dagy_console.core import checks, health, lookups, mail, navigation  # noqa: F401 - registers the settings checks
         from dagy_console.core.permissions import Permission
 
         lookups.register()
@@ -19,5 +19,6 @@ class CoreConfig(AppConfig):
         health.register("database", health.check_database)
         health.register("redis", health.check_redis)
         health.register("s3", health.check_storage)
+        health.register("mail", mail.check)
         health.register("workers", partial(health.check_heartbeat, "worker"), live=True)
         health.register("beat", partial(health.check_heartbeat, "beat"), live=True)

@@ -50,6 +50,36 @@ def names(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def mail(name: str) -> dict[str, Any] | None:
+    """What Django's mail backends take, of an smtp://, smtps:// or file:// URL; None where there is none."""
+    url = text(name)
+    if not url:
+        return None
+    wrong = ImproperlyConfigured(
+        f"{name} must look like smtp://user:password@host:587?tls=1, smtps://user:password@host or file:///directory."
+    )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme == "file" and parts.path.strip("/") and not parts.netloc:
+        return {"backend": "django.core.mail.backends.filebased.EmailBackend", "file_path": unquote(parts.path)}
+    if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        raise wrong
+    secure = parts.scheme == "smtps"
+    return {
+        "backend": "django.core.mail.backends.smtp.EmailBackend",
+        "host": parts.hostname,
+        "port": port or (465 if secure else 25),
+        "username": unquote(parts.username or ""),
+        "password": unquote(parts.password or ""),
+        "use_ssl": secure,
+        "use_tls": "tls=1" in parts.query.split("&"),
+        "timeout": 10,
+    }
+
+
 def database(url: str) -> dict[str, Any]:
     """Django's connection settings of a `postgresql://user:password@host:port/name?option=…` URL."""
     try:

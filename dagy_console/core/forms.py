@@ -1,17 +1,34 @@
 """Form fields that the console needs and Django lacks."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.core.exceptions import ValidationError
 
-from dagy_console.core.times import EXPECTED, parse_time
+from dagy_console.core.errors import Invalid
+from dagy_console.core.times import EXPECTED, EXPECTED_AHEAD, parse_ahead, parse_time
 
 
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL takes the text: no NUL, no lone surrogates."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+FormT = TypeVar("FormT", bound=forms.Form)
+
+
+def add_errors(form: FormT, error: Invalid) -> FormT:
+    """The form with what a service said of its fields; what is of no field stands above them."""
+    for item in error.errors:
+        form.add_error(item.field if item.field in form.fields else None, _sentence(item.message))
+    if not error.errors:
+        form.add_error(None, error.detail)
+    return form
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
 
 
 class TimeField(forms.CharField):
@@ -22,6 +39,18 @@ class TimeField(forms.CharField):
     def clean(self, value: Any) -> datetime | None:
         text = super().clean(value)
         try:
-            return parse_time(text) if text else None
+            return self.parse(text) if text else None
         except ValueError:
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+
+    def parse(self, text: str) -> datetime:
+        return parse_time(text)
+
+
+class TimeAheadField(TimeField):
+    """A time to come, absolute or from now on; None where empty."""
+
+    default_error_messages = {"invalid": f"Write {EXPECTED_AHEAD}."}
+
+    def parse(self, text: str) -> datetime:
+        return parse_ahead(text)

@@ -5,7 +5,7 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
-from dagy_console.core import health, jobs
+from dagy_console.core import health, jobs, mail
 from dagy_console.core.partitions import PARTITIONED, ensure_partitions, first_of_month
 
 
@@ -27,6 +27,22 @@ def make_partitions() -> None:
     months = [first_of_month(timezone.now(), months=ahead) for ahead in range(4)]
     for table in sorted(PARTITIONED):
         ensure_partitions(table, *months)
+
+
+@shared_task(name="core.send_mail")
+def send_mail(mail_id: int) -> None:
+    mail.deliver_due(only=mail_id)
+
+
+@shared_task(name="core.send_mails")
+def send_mails() -> None:
+    """What failed before, and what no worker was told of."""
+    mail.deliver_due()
+
+
+@shared_task(name="core.remove_old_mails")
+def remove_old_mails() -> None:
+    mail.remove_old()
 
 
 @shared_task(name="core.run_job")

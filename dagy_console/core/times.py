@@ -8,8 +8,11 @@ from django.utils import timezone
 from dagy_console.core.words import duration
 
 _RELATIVE = re.compile(r"-(\d{1,6})([smhdw])")
+_AHEAD = re.compile(r"\+?(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 EXPECTED = "a time like 2026-01-15, 2026-01-15T10:30:00Z, or relative like -15m, -24h, -7d"
+
+EXPECTED_AHEAD = "a time like 2026-01-15, 2026-01-15T10:30:00Z, or from now on like 12h, 7d"
 
 
 def to_rfc3339(when: datetime) -> str:
@@ -47,6 +50,17 @@ def parse_time(text: str, *, now: datetime | None = None) -> datetime:
         return _utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError):
         raise ValueError(f"{text!r} is no time: write {EXPECTED}") from None
+
+
+def parse_ahead(text: str) -> datetime:
+    """A time to come: absolute as in `parse_time`, or from now on (`24h`, `+7d`). Raises ValueError."""
+    relative = _AHEAD.fullmatch(text)
+    try:
+        if relative:
+            return timezone.now() + timedelta(**{_UNITS[relative[2]]: int(relative[1])})
+        return parse_time(text)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time to come: write {EXPECTED_AHEAD}") from None
 
 
 def _utc(when: datetime) -> datetime:

@@ -31,6 +31,8 @@ TONES = {
     "complete": "ok",
     "catching up": "warn",
     "rising": "danger",
+    "active": "ok",
+    "suspended": "danger",
 }
 _STATES = {"succeeded": "done", "cancelling": "stopping", "cancelled": "stopped"}
 

@@ -8,7 +8,7 @@ class ExceptionsConfig(AppConfig):
     def ready(self) -> None:
         from dagy_console.core import health, jobs, navigation, partitions
         from dagy_console.core.permissions import Permission
-        from dagy_console.exceptions import models
+        from dagy_console.exceptions import customers, models
         from dagy_console.exceptions.deletions import running, services
         from dagy_console.exceptions.index import status
         from dagy_console.exceptions.index.capturing import start_capture
@@ -24,4 +24,5 @@ class ExceptionsConfig(AppConfig):
         partitions.PARTITIONED.add(models.Trace._meta.db_table)
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
+        customers.register()
         start_capture()

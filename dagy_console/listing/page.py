@@ -23,11 +23,13 @@ def search_page(
     *,
     row: Callable[[Any, Query], Mapping[str, Any]],
     context: Mapping[str, Any] | None = None,
+    draw: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda rows: rows,
 ) -> HttpResponse:
     """The page of what the address asks for among `rows`, which hold what the reader may see.
 
-    `template` extends listing/page.html; `row` makes of each row what it draws; `context` is its own. The form of
-    single fields is folded into `q`, so that the address says it all. A search that cannot be read is answered with
+    `template` extends listing/page.html; `row` makes of each row what it draws; `context` is its own. `draw` adds to
+    the rows of the page what only drawing needs, so that counting them all does without it. The form of single fields
+    is folded into `q`, so that the address says it all. A search that cannot be read is answered with
     422, and where it is wrong.
     """
     given = {name: request.GET[name] for name in field_names(listing) if request.GET.get(name)}
@@ -40,7 +42,7 @@ def search_page(
     if given:
         return HttpResponseRedirect(query.url)
     try:
-        found = find(rows, query, cursor=request.GET.get("cursor", ""))
+        found = find(draw(rows), query, cursor=request.GET.get("cursor", ""))
     except TooBroad as error:
         return _refused(request, listing, template, more, {"title": error.title, "message": error.detail})
     page = page_context(request, found, (row(item, query) for item in found.rows))

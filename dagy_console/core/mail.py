@@ -1,0 +1,122 @@
+"""Mail: written down in the transaction of what it tells of, and sent by a worker.
+
+At least once: a worker that dies between the server's yes and the note of it leaves the mail to be sent once more.
+"""
+
+import random
+import smtplib
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import current_app
+from django.conf import settings
+from django.core.mail import EmailMessage, get_connection
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from dagy_console.core.health import Status
+from dagy_console.core.models import OutgoingMail
+from dagy_console.core.words import counted
+
+# Tried for about seven hours: after 10 s, 20 s, 40 s …, at most two hours apart.
+MOST_ATTEMPTS, FIRST_SECONDS, MOST_SECONDS = 12, 10, 7_200
+KEPT = timedelta(days=30)
+LATE = timedelta(minutes=5)
+log = structlog.get_logger(__name__)
+
+
+def send(*, to: Sequence[str], subject: str, template: str, context: Mapping[str, Any]) -> None:
+    """Write `templates/mail/<template>.txt` to these addresses, in the transaction that is open.
+
+    Without DAGY_EMAIL_URL nothing is sent, and the log says so.
+    """
+    if settings.MAIL is None:
+        log.info("mail.not_set_up", subject=subject, addresses=len(to))
+        return
+    text = render_to_string(f"mail/{template}.txt", {"support": settings.SUPPORT_CONTACT, **context})
+    post(to=to, subject=subject, text=text)
+
+
+def post(*, to: Sequence[str], subject: str, text: str) -> None:
+    """Put a mail into the outbox. Its subject becomes one line: no header can be added by what somebody wrote."""
+    row = OutgoingMail.objects.create(to=list(to), subject=" ".join(subject.split())[:250], text=text)
+    transaction.on_commit(lambda: _hand_over(row.pk), robust=True)
+
+
+def deliver_due(*, only: int | None = None) -> int:
+    """Send what is due; how many were sent. Two at once share them: none is sent by both."""
+    sent = 0
+    due = OutgoingMail.objects.filter(next_at__lte=Now())
+    for mail_id in list((due.filter(pk=only) if only else due).order_by("next_at").values_list("pk", flat=True)[:200]):
+        sent += _deliver(mail_id)
+    return sent
+
+
+def remove_old() -> None:
+    OutgoingMail.objects.filter(created_at__lt=timezone.now() - KEPT).delete()
+
+
+def check() -> tuple[Status, str]:
+    """For /health."""
+    if settings.MAIL is None:
+        return Status.HEALTHY, "not set up (DAGY_EMAIL_URL): no mails are sent"
+    late = OutgoingMail.objects.filter(next_at__isnull=False, created_at__lt=timezone.now() - LATE).count()
+    given_up = OutgoingMail.objects.filter(
+        next_at=None, sent_at=None, created_at__gt=timezone.now() - timedelta(days=1)
+    ).count()
+    if late or given_up:
+        return Status.DEGRADED, f"{counted(late, 'mail')} late, {given_up} given up in the last day"
+    return Status.HEALTHY, "no mail is late"
+
+
+def _hand_over(mail_id: int) -> None:
+    """Where the broker is down, the mail waits for beat."""
+    current_app.send_task("core.send_mail", [mail_id], retry=False)
+
+
+@transaction.atomic
+def _deliver(mail_id: int) -> bool:
+    rows = OutgoingMail.objects.select_for_update(skip_locked=True)
+    row = rows.filter(Q(next_at__lte=Now()), pk=mail_id).first()
+    if row is None:
+        return False
+    row.attempts += 1
+    try:
+        _hand_to_server(row)
+    except (OSError, smtplib.SMTPException) as error:
+        row.problem = f"{type(error).__name__}: {error}"[:500]
+        given_up = _is_final(error) or row.attempts >= MOST_ATTEMPTS
+        row.next_at = None if given_up else timezone.now() + _pause(row.attempts)
+        log.warning("mail.not_sent", mail=row.pk, attempts=row.attempts, given_up=given_up)
+    else:
+        row.sent_at, row.next_at, row.problem, row.text = timezone.now(), None, "", ""
+    row.save()
+    return row.sent_at is not None
+
+
+def _hand_to_server(row: OutgoingMail) -> None:
+    """Raises OSError, SMTPException."""
+    options = dict(settings.MAIL or {})
+    connection = get_connection(options.pop("backend"), **options)
+    # The addresses see nothing of each other.
+    mail = EmailMessage(row.subject, row.text, settings.DEFAULT_FROM_EMAIL, bcc=row.to, connection=connection)
+    mail.to = row.to if len(row.to) == 1 else []
+    mail.bcc = [] if len(row.to) == 1 else row.to
+    mail.send()
+
+
+def _is_final(error: Exception) -> bool:
+    """Whether another try would be told the same: the server refused for good (5xx)."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return all(code >= 500 for code, _ in error.recipients.values())
+    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
+
+
+def _pause(attempts: int) -> timedelta:
+    seconds = min(MOST_SECONDS, FIRST_SECONDS * 2 ** (attempts - 1))
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - spreads, hides nothing

@@ -1,0 +1,182 @@
+"""Mails wait in the outbox until a real SMTP server has taken them."""
+
+import socket
+from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from aiosmtpd.controller import Controller
+from django.core.exceptions import ImproperlyConfigured
+from django.db import transaction
+from django.utils import timezone
+
+from dagy_console.core import environment, mail
+from dagy_console.core.health import Status
+from dagy_console.core.models import OutgoingMail
+from dagy_console.core.tasks import remove_old_mails, send_mail, send_mails
+from tests.conftest import at_the_same_moment
+
+
+class Server:
+    """An SMTP server; `answer` is what it says to the text of a mail."""
+
+    def __init__(self):
+        self.answer, self.taken = "250 OK", []
+
+    async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
+        if self.answer.startswith("250"):
+            self.taken.append((envelope.rcpt_tos, message_from_bytes(envelope.content, policy=default)))
+        return self.answer
+
+
+@pytest.fixture
+def server(settings):
+    server = Server()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    controller = Controller(server, hostname="127.0.0.1", port=port)
+    controller.start()
+    settings.MAIL = _smtp(port)
+    yield server
+    controller.stop()
+
+
+def _smtp(port):
+    return {"backend": "django.core.mail.backends.smtp.EmailBackend", "host": "127.0.0.1", "port": port, "timeout": 2}
+
+
+def post(to=("bob@blue.example",), subject="Hello", text="A link: https://dagy.example/secret"):
+    mail.post(to=to, subject=subject, text=text)
+    return OutgoingMail.objects.latest("id")
+
+
+def due_now():
+    OutgoingMail.objects.update(next_at=timezone.now())
+
+
+def test_a_mail_is_sent_once_and_its_text_is_not_kept(server, db):
+    row = post()
+    send_mail(row.pk), send_mail(row.pk), send_mails()
+    ((to, message),) = server.taken
+    assert to == ["bob@blue.example"] and message["Subject"] == "Hello"
+    assert "https://dagy.example/secret" in message.get_content()
+    row.refresh_from_db()
+    assert row.sent_at and row.text == ""
+
+
+def test_several_addresses_see_nothing_of_each_other(server, db):
+    send_mail(post(to=["bob@blue.example", "vera@blue.example"]).pk)
+    ((to, message),) = server.taken
+    assert to == ["bob@blue.example", "vera@blue.example"]
+    assert "vera" not in message.as_string() and "bob" not in message.as_string()
+
+
+def test_it_goes_with_its_transaction_or_not_at_all(db):
+    with pytest.raises(RuntimeError), transaction.atomic():
+        post()
+        raise RuntimeError
+    assert not OutgoingMail.objects.exists()
+
+
+def test_a_subject_that_strangers_wrote_adds_no_header(server, db):
+    send_mail(post(subject="Hello\r\nBcc: all@world.example\r\n\r\nBuy").pk)
+    ((to, message),) = server.taken
+    assert to == ["bob@blue.example"] and message["Bcc"] is None
+    assert message["Subject"] == "Hello Bcc: all@world.example Buy"
+
+
+def test_a_server_that_is_busy_is_tried_again_later_each_time_later(server, db):
+    server.answer = "451 busy"
+    row = post()
+    pauses = []
+    for _ in range(4):
+        due_now()
+        send_mails()
+        row.refresh_from_db()
+        pauses.append((row.next_at - timezone.now()).total_seconds())
+    assert pauses == sorted(pauses) and 60 < pauses[-1] < 100 and "451" in row.problem
+    server.answer = "250 OK"
+    send_mails()
+    assert not server.taken, "not before its time"
+    due_now()
+    send_mails()
+    assert len(server.taken) == 1
+
+
+@pytest.mark.parametrize("answer", ["550 no such person", "554 refused"])
+def test_a_refusal_for_good_is_given_up_at_once_and_health_says_so(server, db, answer):
+    server.answer = answer
+    row = post()
+    send_mails()
+    row.refresh_from_db()
+    assert row.next_at is None and row.sent_at is None and answer[:3] in row.problem
+    assert mail.check() == (Status.DEGRADED, "0 mails late, 1 given up in the last day")
+
+
+def test_no_server_at_all_is_tried_twelve_times(settings, db):
+    settings.MAIL = _smtp(9)
+    row = post()
+    for _ in range(mail.MOST_ATTEMPTS):
+        row.refresh_from_db()
+        assert row.next_at
+        due_now()
+        send_mails()
+    row.refresh_from_db()
+    assert row.next_at is None and row.attempts == mail.MOST_ATTEMPTS
+
+
+def test_two_workers_send_each_mail_once(committed, server):
+    for number in range(6):
+        post(subject=str(number))
+    at_the_same_moment(send_mails, send_mails)
+    send_mails()
+    assert sorted(message["Subject"] for _, message in server.taken) == list("012345")
+
+
+def test_without_a_server_nothing_is_kept_and_health_says_so(settings, db):
+    settings.MAIL = None
+    mail.send(to=["bob@blue.example"], subject="x", template="none", context={})
+    assert not OutgoingMail.objects.exists()
+    assert mail.check()[0] is Status.HEALTHY and "DAGY_EMAIL_URL" in mail.check()[1]
+
+
+def test_mails_that_wait_too_long_degrade_health_and_old_ones_go(db):
+    row = post()
+    OutgoingMail.objects.update(created_at=timezone.now() - timedelta(minutes=6))
+    assert mail.check() == (Status.DEGRADED, "1 mail late, 0 given up in the last day")
+    OutgoingMail.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(days=31))
+    remove_old_mails()
+    assert not OutgoingMail.objects.exists()
+
+
+def test_files_take_mails_where_there_is_no_server(settings, db, tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGY_EMAIL_URL", f"file://{tmp_path}/mail")
+    settings.MAIL = environment.mail("DAGY_EMAIL_URL")
+    post()
+    send_mails()
+    (file,) = Path(tmp_path, "mail").iterdir()
+    assert "Subject: Hello" in file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("smtp://u%40x:p@mail.example:587?tls=1", {"username": "u@x", "port": 587, "use_tls": True, "use_ssl": False}),
+        ("smtps://mail.example", {"port": 465, "use_ssl": True, "timeout": 10}),
+        ("smtp://localhost", {"port": 25, "use_tls": False}),
+    ],
+)
+def test_the_address_of_the_server_is_one_variable(monkeypatch, url, told):
+    monkeypatch.setenv("DAGY_EMAIL_URL", url)
+    assert told.items() <= environment.mail("DAGY_EMAIL_URL").items()
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example", "http://mail.example", "smtp://", "smtp://h:port", "file://x", "file:///"]
+)
+def test_an_address_that_is_none_is_said_at_start(monkeypatch, url):
+    monkeypatch.setenv("DAGY_EMAIL_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="smtp://user:password@host"):
+        environment.mail("DAGY_EMAIL_URL")
