@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.db import connection, transaction
 from django.db.models.fields.json import KT
 from django.test.utils import CaptureQueriesContext
@@ -17,8 +18,10 @@ from dagy_console import settings as settings_module
 from dagy_console.accounts.impersonation import services as impersonation
 from dagy_console.accounts.impersonation.selectors import visible_to as impersonations_visible_to
 from dagy_console.accounts.models import Impersonation
-from dagy_console.accounts.search import IMPERSONATIONS
+from dagy_console.accounts.search import IMPERSONATIONS, SESSIONS
 from dagy_console.accounts.services import people, tokens
+from dagy_console.accounts.sessions import services as sessions
+from dagy_console.accounts.sessions.selectors import visible_to as sessions_visible_to
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -73,6 +76,11 @@ PAGES = {
     "customers:customer": ("GET", {}, 200, 403),
     "customers:suspend": ("POST", {"reason": "unpaid since June", "running_runs": "finish"}, 302, 403),
     "customers:unsuspend": ("POST", {"reason": "paid in July"}, 302, 403),
+    "accounts:own-sessions": ("GET", {}, 200, 200),
+    "accounts:sessions-end-others": ("POST", {}, 302, 302),
+    "accounts:sessions": ("GET", {"q": "org:org_blue"}, 200, 403),
+    "accounts:session-end": ("POST", {}, 302, 404),
+    "accounts:sessions-revoke": ("POST", {"email": "bob@blue.example", "reason": "a stolen laptop"}, 302, 403),
     "accounts:impersonations": ("GET", {}, 200, 403),
     "accounts:impersonation-start": (
         "POST",
@@ -86,6 +94,7 @@ PAGES = {
 ARGUMENTS = {
     "exceptions:deletion": "job",
     "exceptions:deletion-cancel": "job",
+    "accounts:session-end": "session",
     "customers:customer": "org",
     "customers:suspend": "org",
     "customers:unsuspend": "org",
@@ -102,6 +111,9 @@ OPERATIONS = {
     "GET /admin/customers/{org_id}/suspension-preview": ({}, 200, 403),
     "POST /admin/customers/{org_id}/suspend": ({"reason": "unpaid since June"}, 200, 403),
     "POST /admin/customers/{org_id}/unsuspend": ({"reason": "paid in July"}, 409, 403),
+    "GET /admin/sessions": ({}, 200, 403),
+    "DELETE /admin/sessions/{session_id}": ({}, 204, 403),
+    "POST /admin/sessions/revoke": ({"email": "bob@blue.example", "reason": "a stolen laptop"}, 200, 403),
     "POST /admin/impersonations": ({"email": "bob@blue.example", "reason": "Ticket 4711"}, 201, 403),
     "GET /admin/impersonations": ({}, 200, 403),
     "DELETE /admin/impersonations/{impersonation_id}": ({}, 204, 403),
@@ -158,12 +170,13 @@ def filled(value, facts):
 
 
 @pytest.fixture
-def facts(a_trace, as_actor, alice, bob):
+def facts(a_trace, as_actor, browse, alice, bob):
     """A trace, a deletion that waits, and an entry of the record."""
     job = deletion.start_key_deletion(
         actor=as_actor(alice), keys=["exceptions/org_blue/elsewhere.json"], expected_count=1
     )
     entry, now = AuditEntry.objects.latest("at"), horizon()
+    browse(bob)
     acts, _ = impersonation.start(actor=as_actor(alice), email=bob.email, reason="Ticket 4711", minutes=15)
     return {
         "key": a_trace,
@@ -173,6 +186,7 @@ def facts(a_trace, as_actor, alice, bob):
         "snapshot": now.snapshot,
         "org": "org_blue",
         "impersonation": str(acts.pk),
+        "session": str(UserSession.objects.get(user=bob).pk),
     }
 
 
@@ -203,7 +217,7 @@ def tally():
 def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
     given, staff, viewer = OPERATIONS[operation]
-    for argument in ("entry", "job", "org", "impersonation"):
+    for argument in ("entry", "job", "org", "impersonation", "session"):
         path = path.replace(f"{{{argument}_id}}", facts[argument])
     given = filled(given, facts)
     if path not in OPEN:
@@ -253,7 +267,7 @@ def a_trace(bucket, indexed):
     return key
 
 
-def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a_trace):
+def test_every_service_that_changes_something_records_it(as_actor, browse, alice, bob, a_trace):
     actor = as_actor(alice)
 
     def ended_again(end):
@@ -273,6 +287,11 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         ),
         suspension.suspend: lambda: suspension.suspend(actor=actor, org_id="org_blue", reason="unpaid since June"),
         suspension.unsuspend: lambda: suspension.unsuspend(actor=actor, org_id="org_blue", reason="paid in July"),
+        sessions.end_session: lambda: sessions.end_session(
+            actor=actor, session_id=[browse(bob), UserSession.objects.latest("id").pk][1]
+        ),
+        sessions.end_others: lambda: [browse(alice), sessions.end_others(actor=actor, keep=None)],
+        sessions.revoke: lambda: sessions.revoke(actor=actor, email=bob.email, reason="a stolen laptop"),
         impersonation.start: lambda: impersonation.start(actor=actor, email=bob.email, reason="Ticket", minutes=15),
         impersonation.end: lambda: impersonation.end(
             actor=actor, impersonation_id=Impersonation.objects.get(ended_at=None).pk
@@ -293,7 +312,7 @@ def test_every_service_that_changes_something_records_it(as_actor, alice, bob, a
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (people, tokens, suspension, impersonation, download, deletion)
+    modules = (people, tokens, suspension, sessions, impersonation, download, deletion)
     services = {
         function
         for module in modules
@@ -363,7 +382,7 @@ def test_every_list_is_made_in_the_listing_room():
 
 
 @pytest.mark.parametrize(
-    "listing", [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS], ids=lambda listing: listing.page
+    "listing", [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS], ids=lambda listing: listing.page
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
     rows = {
@@ -372,6 +391,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "exceptions:deletions": DeletionJob.objects.annotate(asked_by=KT("actor__email")),
         "customers:list": customers_visible_to(SYSTEM),
         "accounts:impersonations": impersonations_visible_to(SYSTEM),
+        "accounts:sessions": sessions_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

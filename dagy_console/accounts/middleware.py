@@ -16,7 +16,7 @@ from dagy_console.accounts import credentials
 from dagy_console.accounts.context import origin_of, session_label
 from dagy_console.accounts.credentials import IMPERSONATING
 from dagy_console.accounts.impersonation import services as impersonations
-from dagy_console.accounts.services import sessions
+from dagy_console.accounts.sessions import using
 from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.actors import Actor
 from dagy_console.core.http import redirect_to_sign_in
@@ -66,8 +66,8 @@ def _actor_of_session(request: HttpRequest) -> Actor | None:
         return None
     if found.left:
         _be_oneself_again(request)
-    if found.seen_at is None or timezone.now() - found.seen_at > sessions.SEEN_EVERY:
-        sessions.note_use(found.user, key, origin)
+    if found.seen_at is None or timezone.now() - found.seen_at > using.SEEN_EVERY:
+        using.note_use(found.user, key, origin)
     return found.actor
 
 

@@ -1,7 +1,33 @@
 """What the lists of accounts are searched by."""
 
+from django.db.models import Q
+
+from dagy_console.accounts.models import Membership
+from dagy_console.listing.conditions import in_network
 from dagy_console.listing.language import Key, Listing
 
+
+def _member_of(column: str, value: str) -> Q:
+    """The sessions of an organization's members; each once, in however many they are."""
+    if "*" in value:
+        raise ValueError("write the whole id of an organization")
+    return Q(**{f"{column}__in": Membership.objects.filter(organization=value).values("user")})
+
+
+SESSIONS = Listing(
+    page="accounts:sessions",
+    noun="session",
+    keys=(
+        Key("user", "email", "Person", facet=True, counted=True, parameter="user", example="bob@example.com"),
+        Key("org", "user", "Organization", parameter="org_id", example="org_123", condition=_member_of),
+        Key("ip", "ip", "Address", parameter="ip", example="203.0.113.0/24", condition=in_network),
+    ),
+    time="created_at",
+    tie="id",
+    text="user_agent",
+    text_heading="Text in the device",
+    example='user:bob@example.com  org:org_123  ip:203.0.113.0/24  "Firefox"',
+)
 IMPERSONATIONS = Listing(
     page="accounts:impersonations",
     noun="impersonation",

@@ -13,6 +13,7 @@ from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.impersonation.services import end_of_session
 from dagy_console.accounts.models import User
 from dagy_console.accounts.proving import PROVED_AT
+from dagy_console.accounts.sessions.using import note_use
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record, record_for_each_organization
 from dagy_console.core.actors import Actor, ActorKind
@@ -21,6 +22,8 @@ from dagy_console.core.actors import Actor, ActorKind
 @receiver(user_logged_in)
 def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
     request.session[PROVED_AT] = time.time()
+    # At once, and not with the next request: what is not listed can't be revoked.
+    note_use(user, str(request.session.session_key), origin_of(request))
     _record(Action.SIGNED_IN, request, user)
 
 

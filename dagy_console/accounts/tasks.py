@@ -4,7 +4,7 @@ from celery import shared_task
 
 from dagy_console.accounts.denials import record_counted_denials
 from dagy_console.accounts.impersonation import services as impersonations
-from dagy_console.accounts.services.sessions import remove_expired
+from dagy_console.accounts.sessions.using import remove_expired
 
 
 @shared_task(name="accounts.remove_expired")

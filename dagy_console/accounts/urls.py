@@ -1,9 +1,15 @@
 from django.urls import path
 
 from dagy_console.accounts.impersonation import views as impersonation
+from dagy_console.accounts.sessions import views as sessions
 
 app_name = "accounts"
 urlpatterns = [
+    path("account/sessions/", sessions.own_sessions, name="own-sessions"),
+    path("account/sessions/end-others/", sessions.end_others, name="sessions-end-others"),
+    path("sessions/", sessions.sessions, name="sessions"),
+    path("sessions/revoke/", sessions.revoke, name="sessions-revoke"),
+    path("sessions/<int:session_id>/end/", sessions.end_session, name="session-end"),
     path("impersonations/", impersonation.impersonations, name="impersonations"),
     path("impersonations/new/", impersonation.start, name="impersonation-start"),
     path("impersonations/end/", impersonation.end_own, name="impersonation-end"),

@@ -45,7 +45,7 @@ class Action(StrEnum):
     ORGANIZATION_UNSUSPENDED = "organization.unsuspended", "Lifted a suspension"
     IMPERSONATION_STARTED = "impersonation.started", "Began to act as somebody else"
     IMPERSONATION_ENDED = "impersonation.ended", "Ceased to act as somebody else", Nature.READS
-    SESSIONS_REVOKED = "session.revoked", "Ended sessions and access tokens"
+    SESSIONS_REVOKED = "session.revoked", "Ended sessions and access tokens", Nature.CREDENTIALS
     TRACE_READ = "trace.read", "Read a trace", Nature.READS
     TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace", Nature.READS
     DELETION_STARTED = "deletion.started", "Started to delete traces"

@@ -1,23 +1,10 @@
 """What audit entries are searched by."""
 
-import ipaddress
 from dataclasses import replace
 
-from django.db.models import Q
-
 from dagy_console.audit.actions import Action, Outcome
+from dagy_console.listing.conditions import in_network
 from dagy_console.listing.language import Key, Listing
-
-
-def _in_network(column: str, value: str) -> Q:
-    """An address, or every address of a network (CIDR)."""
-    try:
-        network = ipaddress.ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError("write an address like 203.0.113.7, or a network like 203.0.113.0/24") from None
-    # One address is read off the index in the list's order.
-    return Q(**{column: value} if network.num_addresses == 1 else {f"{column}__within": str(network)})
-
 
 ENTRIES = Listing(
     page="audit:list",
@@ -29,7 +16,7 @@ ENTRIES = Listing(
         Key("org", "org_id", "Organization", facet=True, counted=True, parameter="org_id", example="org_123"),
         Key("resource", "resource_type", "Resource", facet=True, parameter="resource_type", example="trace"),
         Key("id", "resource_id", "Resource id", parameter="resource_id"),
-        Key("ip", "ip", "Address", parameter="ip", example="203.0.113.0/24", condition=_in_network),
+        Key("ip", "ip", "Address", parameter="ip", example="203.0.113.0/24", condition=in_network),
         Key("outcome", "outcome", "Outcome", facet=True, parameter="outcome", values=tuple(Outcome), example="denied"),
         Key("request", "request_id", "Request id", parameter="request_id"),
     ),

@@ -49,7 +49,11 @@ def _customer(
         "panels": [{"template": panel.template} | panel.context(actor, org_id) for panel in panels],
         "activity": [entry_row(entry) for entry in audit.recent(actor, limit=10, org_id=org_id)],
         "form": form or ReasonForm(),
-        "may": {"suspend": actor.can(Permission.CUSTOMERS_SUSPEND)},
+        "may": {
+            "suspend": actor.can(Permission.CUSTOMERS_SUSPEND),
+            "impersonate": actor.can(Permission.USERS_IMPERSONATE),
+            "revoke": actor.can(Permission.SESSIONS_REVOKE),
+        },
     }
     return render_page(request, "customers/customer.html", context, status=status)
 

@@ -117,6 +117,7 @@ class TestASession:
 
     def test_keeps_when_and_from_where_it_was_last_used_once_a_minute(self, browse, alice):
         browser = browse(alice)
+        UserSession.objects.update(last_seen_at=timezone.now() - timedelta(seconds=61))
         browser.get("/console/", headers={"User-Agent": "Firefox"})
         first = UserSession.objects.get()
         assert (first.user, first.ip, first.user_agent) == (alice, "127.0.0.1", "Firefox")
