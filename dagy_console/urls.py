@@ -6,6 +6,7 @@ from django.db import transaction
 from django.urls import include, path
 
 from dagy_console import home
+from dagy_console.accounts.team import views as team
 from dagy_console.api import api
 from dagy_console.core import views as core
 from dagy_console.demo.api import router as demo
@@ -30,6 +31,7 @@ urlpatterns = [
     # The session and its audit entry come into being together.
     path("accounts/login/", transaction.atomic(login), name="account_login"),
     path("accounts/logout/", transaction.atomic(logout), name="account_logout"),
+    path("accounts/invitations/<str:token>/", team.invitation, name="account_invitation"),
     path("health", core.health_report),
     path("health/live", core.health_live),
     path("", api.urls),

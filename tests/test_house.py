@@ -17,11 +17,13 @@ from django.utils import timezone
 from dagy_console import settings as settings_module
 from dagy_console.accounts.impersonation import services as impersonation
 from dagy_console.accounts.impersonation.selectors import visible_to as impersonations_visible_to
-from dagy_console.accounts.models import Impersonation
-from dagy_console.accounts.search import IMPERSONATIONS, SESSIONS
+from dagy_console.accounts.models import Impersonation, Invitation, Membership
+from dagy_console.accounts.search import IMPERSONATIONS, MEMBERS, SESSIONS
 from dagy_console.accounts.services import people, tokens
 from dagy_console.accounts.sessions import services as sessions
 from dagy_console.accounts.sessions.selectors import visible_to as sessions_visible_to
+from dagy_console.accounts.team import services as team
+from dagy_console.accounts.team.selectors import visible_to as members_visible_to
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -76,6 +78,11 @@ PAGES = {
     "customers:customer": ("GET", {}, 200, 403),
     "customers:suspend": ("POST", {"reason": "unpaid since June", "running_runs": "finish"}, 302, 403),
     "customers:unsuspend": ("POST", {"reason": "paid in July"}, 302, 403),
+    "accounts:team": ("GET", {"q": "role:owner"}, 200, 403),
+    "accounts:invite": ("POST", {"email": "new@blue.example", "role": "viewer"}, 302, 403),
+    "accounts:invitation-withdraw": ("POST", {}, 302, 404),
+    "accounts:member": ("POST", {"role": "owner"}, 302, 403),
+    "accounts:member-remove": ("POST", {}, 302, 403),
     "accounts:own-sessions": ("GET", {}, 200, 200),
     "accounts:sessions-end-others": ("POST", {}, 302, 302),
     "accounts:sessions": ("GET", {"q": "org:org_blue"}, 200, 403),
@@ -95,6 +102,10 @@ ARGUMENTS = {
     "exceptions:deletion": "job",
     "exceptions:deletion-cancel": "job",
     "accounts:session-end": "session",
+    "accounts:invite": "org",
+    "accounts:invitation-withdraw": "invitation",
+    "accounts:member": "org user",
+    "accounts:member-remove": "org user",
     "customers:customer": "org",
     "customers:suspend": "org",
     "customers:unsuspend": "org",
@@ -106,6 +117,10 @@ OPERATIONS = {
     "POST /auth/logout": ({}, 204, 204),
     "GET /me": ({}, 200, 200),
     "GET /users/me": ({}, 200, 200),
+    "GET /team/members": ({}, 200, 403),
+    "POST /team/invitations": ({"email": "new@blue.example", "org_id": "org_blue"}, 201, 403),
+    "PATCH /team/members/{user_id}": ({"role": "owner", "org_id": "org_blue"}, 200, 403),
+    "DELETE /team/members/{user_id}": ({"?": "org_id=org_blue"}, 204, 403),
     "GET /admin/customers": ({"limit": "5"}, 200, 403),
     "GET /admin/customers/{org_id}": ({}, 200, 403),
     "GET /admin/customers/{org_id}/suspension-preview": ({}, 200, 403),
@@ -170,13 +185,14 @@ def filled(value, facts):
 
 
 @pytest.fixture
-def facts(a_trace, as_actor, browse, alice, bob):
+def facts(a_trace, as_actor, browse, alice, bob, charlie):
     """A trace, a deletion that waits, and an entry of the record."""
     job = deletion.start_key_deletion(
         actor=as_actor(alice), keys=["exceptions/org_blue/elsewhere.json"], expected_count=1
     )
     entry, now = AuditEntry.objects.latest("at"), horizon()
     browse(bob)
+    Membership.objects.create(user=charlie, organization_id="org_blue", role=Role.DEVELOPER)
     acts, _ = impersonation.start(actor=as_actor(alice), email=bob.email, reason="Ticket 4711", minutes=15)
     return {
         "key": a_trace,
@@ -186,6 +202,8 @@ def facts(a_trace, as_actor, browse, alice, bob):
         "snapshot": now.snapshot,
         "org": "org_blue",
         "impersonation": str(acts.pk),
+        "user": str(charlie.pk),
+        "invitation": str(team.invite(actor=as_actor(alice), org_id="org_blue", email="x@x.example", role="viewer").pk),
         "session": str(UserSession.objects.get(user=bob).pk),
     }
 
@@ -193,7 +211,7 @@ def facts(a_trace, as_actor, browse, alice, bob):
 @pytest.mark.parametrize("name", PAGES)
 def test_who_may_open_a_page(name, browse, client, alice, vera, facts):
     method, given, staff, viewer = PAGES[name]
-    url = reverse(name, args=[facts[ARGUMENTS[name]]] if name in ARGUMENTS else [])
+    url = reverse(name, args=[facts[fact] for fact in ARGUMENTS.get(name, "").split()])
     given = filled(given, facts)
     assert call_page(client, method, url, given)["Location"].startswith("/accounts/login/?next=")
     browsers = browse(alice), browse(vera)
@@ -217,7 +235,7 @@ def tally():
 def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
     given, staff, viewer = OPERATIONS[operation]
-    for argument in ("entry", "job", "org", "impersonation", "session"):
+    for argument in ("entry", "job", "org", "impersonation", "session", "user"):
         path = path.replace(f"{{{argument}_id}}", facts[argument])
     given = filled(given, facts)
     if path not in OPEN:
@@ -232,7 +250,9 @@ def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
 def call_operation(caller, method, path, given):
     if method == "GET":
         return caller.get(path, given)
-    return caller.generic(method, path, json.dumps(given), content_type="application/json")
+    query = given.get("?", "")
+    given = {name: value for name, value in given.items() if name != "?"}
+    return caller.generic(method, f"{path}?{query}", json.dumps(given), content_type="application/json")
 
 
 @pytest.mark.parametrize("role", Role)
@@ -287,6 +307,10 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         suspension.suspend: lambda: suspension.suspend(actor=actor, org_id="org_blue", reason="unpaid since June"),
         suspension.unsuspend: lambda: suspension.unsuspend(actor=actor, org_id="org_blue", reason="paid in July"),
+        team.invite: lambda: team.invite(actor=actor, org_id="org_blue", email="x@x.example", role="viewer"),
+        team.withdraw: lambda: team.withdraw(actor=actor, invitation_id=Invitation.objects.get().pk),
+        team.change_role: lambda: team.change_role(actor=actor, org_id="org_blue", user_id=alice.pk, role="owner"),
+        team.remove: lambda: team.remove(actor=actor, org_id="org_blue", user_id=alice.pk),
         sessions.end_session: lambda: sessions.end_session(
             actor=actor, session_id=[browse(bob), UserSession.objects.latest("id").pk][1]
         ),
@@ -312,7 +336,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (people, tokens, suspension, sessions, impersonation, download, deletion)
+    modules = (people, tokens, suspension, team, sessions, impersonation, download, deletion)
     services = {
         function
         for module in modules
@@ -382,7 +406,9 @@ def test_every_list_is_made_in_the_listing_room():
 
 
 @pytest.mark.parametrize(
-    "listing", [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS], ids=lambda listing: listing.page
+    "listing",
+    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS],
+    ids=lambda listing: listing.page,
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
     rows = {
@@ -392,6 +418,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "customers:list": customers_visible_to(SYSTEM),
         "accounts:impersonations": impersonations_visible_to(SYSTEM),
         "accounts:sessions": sessions_visible_to(SYSTEM),
+        "accounts:team": members_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

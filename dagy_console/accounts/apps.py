@@ -7,6 +7,10 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from dagy_console.accounts import denials, sign_in_audit  # noqa: F401 - listens to allauth's sign-in signals
-        from dagy_console.core import problems
+        from dagy_console.core import navigation, problems
+        from dagy_console.core.permissions import Permission
 
+        navigation.register(
+            "team", "Team", url_name="accounts:team", key="t", order=70, permission=Permission.TEAM_READ
+        )
         problems.denial_watchers.append(denials.record_denial)

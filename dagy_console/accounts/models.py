@@ -188,6 +188,36 @@ class Impersonation(models.Model):
         return {"user": self.user.email} | {name: getattr(self, name) for name in names}
 
 
+class Invitation(models.Model):
+    """An address that may join an organization in a role, by a link that was mailed to it (`digest` of its token)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="invitations")
+    email = LowerCaseEmailField()
+    role = models.CharField(max_length=20, choices=[(role.value, role.value) for role in Role])
+    digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True)
+    withdrawn_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["organization", "email"],
+                condition=models.Q(accepted_at=None, withdrawn_at=None),
+                name="one_open_invitation_an_address",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation of {self.email} to {self.organization_id}"
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"email": self.email, "role": self.role, "expires_at": self.expires_at}
+
+
 class DenialCount(models.Model):
     """How often an actor was refused a permission in a minute, until one audit entry says so."""
 

@@ -3,6 +3,7 @@
 from django.db.models import Q
 
 from dagy_console.accounts.models import Membership
+from dagy_console.core.permissions import Role
 from dagy_console.listing.conditions import in_network
 from dagy_console.listing.language import Key, Listing
 
@@ -14,6 +15,20 @@ def _member_of(column: str, value: str) -> Q:
     return Q(**{f"{column}__in": Membership.objects.filter(organization=value).values("user")})
 
 
+MEMBERS = Listing(
+    page="accounts:team",
+    noun="member",
+    keys=(
+        Key("user", "email", "Person", parameter="user", example="bob@example.com"),
+        Key("role", "role", "Role", facet=True, parameter="role", values=tuple(Role), example="owner"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+    ),
+    time="created_at",
+    tie="id",
+    text="name",
+    text_heading="Text in the name",
+    example='role:owner  user:bob*  "free text"',
+)
 SESSIONS = Listing(
     page="accounts:sessions",
     noun="session",

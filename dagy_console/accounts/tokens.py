@@ -5,6 +5,8 @@ import secrets
 
 ACCESS_TOKEN = "dagy_at_"
 IMPERSONATION = "dagy_im_"
+# Of the links in mails; it opens no door at the API.
+INVITATION = "dagy_in_"
 
 
 def new_token(prefix: str) -> str:

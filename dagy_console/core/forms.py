@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from django import forms
 from django.core.exceptions import ValidationError
 
-from dagy_console.core.errors import Invalid
+from dagy_console.core.errors import ConsoleError
 from dagy_console.core.times import EXPECTED, EXPECTED_AHEAD, parse_ahead, parse_time
 
 
@@ -18,7 +18,7 @@ def is_storable(text: str) -> bool:
 FormT = TypeVar("FormT", bound=forms.Form)
 
 
-def add_errors(form: FormT, error: Invalid) -> FormT:
+def add_errors(form: FormT, error: ConsoleError) -> FormT:
     """The form with what a service said of its fields; what is of no field stands above them."""
     for item in error.errors:
         form.add_error(item.field if item.field in form.fields else None, _sentence(item.message))
