@@ -168,6 +168,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=30),
         "options": {"expires": 3600},
     },
+    "remove-old-answers": {
+        "task": "core.remove_old_answers",
+        "schedule": crontab(hour=3, minute=40),
+        "options": {"expires": 3600},
+    },
     "remove-old-errors": {
         "task": "exceptions.remove_old_errors",
         "schedule": crontab(hour=3, minute=20),
