@@ -8,11 +8,13 @@ from csp.constants import NONE, SELF
 from kombu import Queue
 
 from dagy_console.core import environment as env
+from dagy_console.core.encryption import checked_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- The process -----------------------------------------------------------------------------------------------------
 SECRET_KEY = env.required("DAGY_SECRET_KEY", "it signs sessions and cursors; make one of 50 random characters")
+ENCRYPTION_KEYS = checked_keys(env.names("DAGY_ENCRYPTION_KEYS"))
 DEBUG = env.flag("DAGY_DEBUG")
 ALLOWED_HOSTS = env.names("DAGY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 BASE_URL = env.text("DAGY_BASE_URL", "http://127.0.0.1:8000").rstrip("/")

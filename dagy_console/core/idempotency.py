@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from django.http import HttpResponse
 
 from dagy_console.core.actors import Actor, ActorKind
-from dagy_console.core.encryption import NotReadable, decrypt, encrypt
+from dagy_console.core.encryption import NotDecryptable, decrypt, encrypt
 from dagy_console.core.errors import Conflict, ConsoleError, Invalid
 from dagy_console.core.http import ConsoleRequest
 from dagy_console.core.models import IdempotentAnswer
@@ -105,8 +105,8 @@ def _replay(kept: IdempotentAnswer, asked: _Asked) -> HttpResponse:
         raise KeyInUse("This Idempotency-Key was used with another body: take a new one. Nothing was changed.")
     try:
         body = decrypt(kept.body)
-    except NotReadable:
-        detail = "This was done before, and its answer can't be read any more: DAGY_SECRET_KEY has changed since."
+    except NotDecryptable:
+        detail = "This was done before, and its answer can't be read any more: it was kept under another key."
         raise KeyInUse(detail) from None
     response = HttpResponse(body, status=kept.status, content_type=kept.content_type)
     response["Idempotent-Replayed"] = "true"
