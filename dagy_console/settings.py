@@ -7,6 +7,7 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from kombu import Queue
 
+from dagy_console.accounts.jwt import checked_settings as check_jwt
 from dagy_console.core import environment as env
 from dagy_console.core.encryption import checked_keys
 
@@ -215,6 +216,11 @@ IMPERSONATION_MAIL = env.flag("DAGY_IMPERSONATION_MAIL", default=True)
 # Whom customers are told to ask.
 SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
+# Tokens of another issuer. What could be verified with a secret that signs, too (HS*, none), is refused here.
+JWT_JWKS_URL, JWT_ISSUER = env.text("DAGY_JWT_JWKS_URL"), env.text("DAGY_JWT_ISSUER")
+JWT_AUDIENCE = env.text("DAGY_JWT_AUDIENCE")
+JWT_ALGORITHMS = env.names("DAGY_JWT_ALGORITHMS", "RS256,ES256")
+check_jwt(JWT_JWKS_URL, JWT_ISSUER, JWT_AUDIENCE, JWT_ALGORITHMS)
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "__Host-dagy" if HTTPS else "dagy"
