@@ -32,7 +32,9 @@ class ApiKeyForm(forms.Form):
         held = sorted(frozenset().union(*(grantable(actor, place or None) for place in places)))
         self.fields["org_id"].choices = [(place, place or PLATFORM) for place in places]  # type: ignore[attr-defined]
         self.fields["scopes"].choices = [(scope, scope) for scope in held]  # type: ignore[attr-defined]
-        self.groups = [(name, list(group)) for name, group in groupby(held, key=lambda scope: scope.partition(".")[0])]
+        # Resource -> its scopes, each with its verb.
+        grouped = groupby(held, key=lambda scope: scope.partition(".")[0])
+        self.groups = [(name, [(scope, scope.partition(".")[2]) for scope in scopes]) for name, scopes in grouped]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

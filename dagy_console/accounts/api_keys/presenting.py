@@ -6,6 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from dagy_console.accounts.search import API_KEYS
+from dagy_console.audit.search import ENTRIES
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.listing.language import Query, Term
@@ -38,6 +39,7 @@ def key_row(key: Any, query: Query | None = None) -> dict[str, Any]:
     return {name: getattr(key, name) for name in copied} | {
         "name": visible(key.name),
         "org_id": key.organization_id or "",
+        "audit_url": ENTRIES.query(Term("id", str(key.pk))).url,
         "org_url": API_KEYS.query(Term("org", key.organization_id)).url if key.organization_id else "",
         "created_by": key.created_by.email,
         "ends_soon": key.state == "active" and key.expires_at - timezone.now() < SOON,
