@@ -7,6 +7,9 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         from dagy_console.accounts import denials, sign_in_audit  # noqa: F401 - listens to allauth's sign-in signals
+        from dagy_console.accounts.account_places import ACCOUNT_PLACES, AccountPlace
         from dagy_console.core import problems
 
         problems.denial_watchers.append(denials.record_denial)
+        about_keys = "What your programs call the API with: make, watch and revoke them."
+        ACCOUNT_PLACES.append(AccountPlace("API keys", "api-keys:list", about_keys))

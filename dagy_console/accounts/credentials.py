@@ -16,12 +16,17 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from dagy_console.accounts import jwt
 from dagy_console.accounts.models import User
 from dagy_console.accounts.services.key_use import API_KEY_LABEL, note_use
 from dagy_console.accounts.tokens import ACCESS_TOKEN, API_KEY, IMPERSONATION, digest, is_api_key
 from dagy_console.core.actors import Actor, ActorKind, Impersonator, Origin
+from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission, Role
 
+# How a JSON object begins in base64, and with it every JWT; and what tells such an actor's credential apart.
+JWT = "eyJ"
+JWT_LABEL = "jwt"
 # In a browser's session: the id of the impersonation that it is in.
 IMPERSONATING = "impersonation"
 
@@ -125,11 +130,21 @@ def _api_key(token: str, origin: Origin) -> Actor | None:
     return _actor(person, origin, **fields)
 
 
+def _of_another_issuer(token: str, origin: Origin) -> Actor | None:
+    """Whom the issuer says it is, where an active user has that address. Raises Unavailable."""
+    told = jwt.claims(token)
+    if told is None or not is_storable(told["email"]):
+        return None
+    person = _person("", "", "u.email = %(email)s", {"email": told["email"].strip().lower()})
+    return _actor(person, origin, credential=f"{JWT_LABEL}:{digest(token)[:16]}") if person else None
+
+
 Resolver = Callable[[str, Origin], Actor | None]
 RESOLVERS: dict[str, Resolver] = {
     ACCESS_TOKEN: _access_token,
     API_KEY: _api_key,
     IMPERSONATION: _impersonation_token,
+    JWT: _of_another_issuer,
 }
 
 

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.core.exceptions import ImproperlyConfigured
 
 from dagy_console.accounts import jwt
+from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import Unavailable
 
 ISSUER, AUDIENCE = "https://login.example.com/", "dagy-console"
@@ -393,3 +394,44 @@ def test_they_are_refused_at_the_start():
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
     assert "DAGY_JWT_ALGORITHMS: HS256 can't be taken" in done.stderr
+
+
+class TestAtTheDoor:
+    def ask(self, client, given, path="/me"):
+        return client.get(path, headers={"Authorization": f"Bearer {given}"})
+
+    def test_it_acts_as_the_person_who_has_the_address_whatever_its_case(self, client, issuer, alice, vera):
+        assert self.ask(client, token(email="Vera@Blue.example")).json()["memberships"] == [
+            {"org_id": "org_blue", "role": "viewer"}
+        ]
+        assert self.ask(client, token(email=alice.email)).json()["super_admin"] is True
+
+    @pytest.mark.parametrize(
+        "email", ["nobody@dagy.example", "alice@dagy.example\x00", "\ud800", "%", "alice@dagy.exampl_"]
+    )
+    def test_an_address_of_nobody_is_nobody(self, client, issuer, alice, email):
+        assert self.ask(client, token(email=email)).status_code == 401
+
+    def test_a_deactivated_person_is_nobody(self, client, issuer, alice):
+        alice.is_active = False
+        alice.save()
+        assert self.ask(client, token()).status_code == 401
+
+    def test_while_the_issuer_was_never_heard_of_it_is_a_503(self, client, issuer, alice):
+        issuer.stop()
+        client.raise_request_exception = False
+        answer = self.ask(client, token())
+        assert (answer.status_code, answer["Retry-After"]) == (503, "10")
+        assert answer["Content-Type"] == "application/problem+json"
+
+    def test_it_cannot_be_logged_out_here(self, client, issuer, alice):
+        answer = client.post("/auth/logout", headers={"Authorization": f"Bearer {token()}"})
+        assert answer.status_code == 409
+
+    def test_what_it_does_is_recorded_by_a_label_that_is_not_the_token(self, client, issuer, alice):
+        given = token()
+        client.post(
+            "/api-keys", {"name": "x"}, content_type="application/json", headers={"Authorization": f"Bearer {given}"}
+        )
+        entry = AuditEntry.objects.get(action="api_key.created")
+        assert entry.session_id.startswith("jwt:") and entry.session_id[4:] not in given

@@ -20,8 +20,9 @@ from ninja import Status
 from dagy_console import urls
 from dagy_console.accounts.models import AccessToken, Organization, User
 from dagy_console.accounts.tokens import digest
+from dagy_console.api import api
 from dagy_console.core import idempotency
-from dagy_console.core.api import BODY_PROBLEMS, BodyIn, ConsoleApi, StrictRouter
+from dagy_console.core.api import BODY_PROBLEMS, BodyIn, ConsoleApi, IdempotentOperation, StrictRouter
 from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDenied, Unavailable
 from dagy_console.core.models import IdempotentAnswer
 from dagy_console.core.permissions import Permission
@@ -241,6 +242,18 @@ def test_the_schema_tells_of_it():
     (header,) = operation["parameters"]
     assert (header["name"], header["in"], header["required"]) == ("Idempotency-Key", "header", False)
     assert "409" in operation["responses"] or 409 in operation["responses"]
+
+
+def test_every_post_of_the_product_takes_a_key_but_those_that_make_no_sense_twice():
+    operations = [
+        (path, operation)
+        for _, routers in api._routers
+        for path, view in routers.path_operations.items()
+        for operation in view.operations
+        if "POST" in operation.methods
+    ]
+    without = {path for path, operation in operations if not isinstance(operation, IdempotentOperation)}
+    assert without == {"/auth/login", "/auth/logout", "/demo/error"}
 
 
 @pytest.fixture
