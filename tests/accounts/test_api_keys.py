@@ -171,6 +171,12 @@ class TestTheNextRequest:
         assert program.get("/me").json()["permissions"] == ["runs.read"]
 
 
+def test_a_suspensions_preview_counts_the_keys_that_it_stops(staff, owner):
+    make(owner), make(owner, name="revoked"), make(staff)
+    ApiKey.objects.filter(name="revoked").update(revoked_at=timezone.now())
+    assert staff.get("/admin/customers/org_blue/suspension-preview").json()["hits"]["api_keys"] == 1
+
+
 class TestOfThePlatform:
     def test_a_super_admins_key_without_an_organization_sees_all(self, staff, bucket):
         made = make(staff)
