@@ -2,6 +2,7 @@
 
 import dagy_console
 from dagy_console.accounts.api import router as accounts
+from dagy_console.accounts.api_keys.api import router as api_keys
 from dagy_console.accounts.impersonation.api import router as impersonations
 from dagy_console.accounts.sessions.api import router as sessions
 from dagy_console.accounts.team.api import router as team
@@ -20,5 +21,5 @@ api = ConsoleApi(
     docs_decorator=read_only,
     openapi_url="/openapi.json",
 )
-for router in (accounts, team, impersonations, sessions, customers, exceptions, deletions, audit):
+for router in (accounts, api_keys, team, impersonations, sessions, customers, exceptions, deletions, audit):
     api.add_router("", router)

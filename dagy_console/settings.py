@@ -7,12 +7,15 @@ from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from kombu import Queue
 
+from dagy_console.accounts.jwt import checked_settings as check_jwt
 from dagy_console.core import environment as env
+from dagy_console.core.encryption import checked_keys
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 # --- The process -----------------------------------------------------------------------------------------------------
 SECRET_KEY = env.required("DAGY_SECRET_KEY", "it signs sessions and cursors; make one of 50 random characters")
+ENCRYPTION_KEYS = checked_keys(env.names("DAGY_ENCRYPTION_KEYS"))
 DEBUG = env.flag("DAGY_DEBUG")
 ALLOWED_HOSTS = env.names("DAGY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 BASE_URL = env.text("DAGY_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
@@ -168,6 +171,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=30),
         "options": {"expires": 3600},
     },
+    "remove-old-answers": {
+        "task": "core.remove_old_answers",
+        "schedule": crontab(hour=3, minute=40),
+        "options": {"expires": 3600},
+    },
     "remove-old-errors": {
         "task": "exceptions.remove_old_errors",
         "schedule": crontab(hour=3, minute=20),
@@ -208,6 +216,11 @@ IMPERSONATION_MAIL = env.flag("DAGY_IMPERSONATION_MAIL", default=True)
 # Whom customers are told to ask.
 SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
+# Tokens of another issuer. What could be verified with a secret that signs, too (HS*, none), is refused here.
+JWT_JWKS_URL, JWT_ISSUER = env.text("DAGY_JWT_JWKS_URL"), env.text("DAGY_JWT_ISSUER")
+JWT_AUDIENCE = env.text("DAGY_JWT_AUDIENCE")
+JWT_ALGORITHMS = env.names("DAGY_JWT_ALGORITHMS", "RS256,ES256")
+check_jwt(JWT_JWKS_URL, JWT_ISSUER, JWT_AUDIENCE, JWT_ALGORITHMS)
 
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = "__Host-dagy" if HTTPS else "dagy"

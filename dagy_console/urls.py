@@ -25,6 +25,7 @@ urlpatterns = [
     path("console/system/", home.system, name="system"),
     path("console/preferences/", core.preferences, name="preferences"),
     path("console/exceptions/", include("dagy_console.exceptions.urls")),
+    path("console/account/api-keys/", include("dagy_console.accounts.api_keys.urls")),
     path("console/", include("dagy_console.accounts.urls")),
     path("console/customers/", include("dagy_console.customers.urls")),
     path("console/audit/", include("dagy_console.audit.urls")),

@@ -15,10 +15,12 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from dagy_console import settings as settings_module
+from dagy_console.accounts.api_keys import services as api_keys
+from dagy_console.accounts.api_keys.selectors import visible_to as keys_visible_to
 from dagy_console.accounts.impersonation import services as impersonation
 from dagy_console.accounts.impersonation.selectors import visible_to as impersonations_visible_to
 from dagy_console.accounts.models import Impersonation, Invitation, Membership
-from dagy_console.accounts.search import IMPERSONATIONS, MEMBERS, SESSIONS
+from dagy_console.accounts.search import API_KEYS, IMPERSONATIONS, MEMBERS, SESSIONS
 from dagy_console.accounts.services import people, tokens
 from dagy_console.accounts.sessions import services as sessions
 from dagy_console.accounts.sessions.selectors import visible_to as sessions_visible_to
@@ -73,6 +75,14 @@ PAGES = {
     ),
     "exceptions:deletion": ("GET", {}, 200, 403),
     "exceptions:deletion-cancel": ("POST", {}, 302, 403),
+    "api-keys:list": ("GET", {}, 200, 403),
+    "api-keys:new": (
+        "POST",
+        {"key_id": "5cbdf7a2-57a4-4ba4-b0cb-8a4ed26e43c4", "name": "CI", "org_id": "", "days": "7", "powers": "all"},
+        200,
+        403,
+    ),
+    "api-keys:revoke": ("POST", {}, 302, 403),
     "audit:list": ("GET", {}, 200, 403),
     "customers:list": ("GET", {"q": "status:active"}, 200, 403),
     "customers:customer": ("GET", {}, 200, 403),
@@ -106,6 +116,7 @@ ARGUMENTS = {
     "accounts:invitation-withdraw": "invitation",
     "accounts:member": "org user",
     "accounts:member-remove": "org user",
+    "api-keys:revoke": "api_key",
     "customers:customer": "org",
     "customers:suspend": "org",
     "customers:unsuspend": "org",
@@ -132,6 +143,9 @@ OPERATIONS = {
     "POST /admin/impersonations": ({"email": "bob@blue.example", "reason": "Ticket 4711"}, 201, 403),
     "GET /admin/impersonations": ({}, 200, 403),
     "DELETE /admin/impersonations/{impersonation_id}": ({}, 204, 403),
+    "POST /api-keys": ({"name": "CI"}, 201, 403),
+    "GET /api-keys": ({}, 200, 403),
+    "DELETE /api-keys/{api_key_id}": ({}, 204, 403),
     "GET /admin/exceptions": ({"limit": "5"}, 200, 403),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200, 403),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200, 403),
@@ -205,6 +219,7 @@ def facts(a_trace, as_actor, browse, alice, bob, charlie):
         "user": str(charlie.pk),
         "invitation": str(team.invite(actor=as_actor(alice), org_id="org_blue", email="x@x.example", role="viewer").pk),
         "session": str(UserSession.objects.get(user=bob).pk),
+        "api_key": str(api_keys.create_api_key(actor=as_actor(alice), name="CI", org_id=None)[0].pk),
     }
 
 
@@ -235,7 +250,7 @@ def tally():
 def test_who_may_call_an_operation(operation, api, client, alice, vera, facts):
     method, path = operation.split()
     given, staff, viewer = OPERATIONS[operation]
-    for argument in ("entry", "job", "org", "impersonation", "session", "user"):
+    for argument in ("entry", "job", "org", "impersonation", "session", "user", "api_key"):
         path = path.replace(f"{{{argument}_id}}", facts[argument])
     given = filled(given, facts)
     if path not in OPEN:
@@ -326,6 +341,8 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         impersonation.end_of_session: lambda: ended_again(
             lambda: impersonation.end_of_session(actor=actor, session="session:x", cause="signed out")
         ),
+        api_keys.create_api_key: lambda: api_keys.create_api_key(actor=actor, name="CI", org_id=None),
+        api_keys.revoke_api_key: lambda: api_keys.revoke_api_key(actor=actor, key_id=alice.api_keys.get().pk),
         download.start_download: lambda: download.start_download(actor=actor, key=a_trace),
         download.record_reading: lambda: download.record_reading(actor=actor, key=a_trace),
         deletion.start_key_deletion: lambda: deletion.start_key_deletion(actor=actor, keys=[a_trace], expected_count=1),
@@ -336,7 +353,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
     }
-    modules = (people, tokens, suspension, team, sessions, impersonation, download, deletion)
+    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion)
     services = {
         function
         for module in modules
@@ -372,7 +389,8 @@ def test_no_list_scans_the_whole_table(text, db):
 
 
 @pytest.mark.parametrize(
-    "name", ["home", "exceptions:list", "audit:list", "exceptions:deletions", "customers:list", "system"]
+    "name",
+    ["home", "exceptions:list", "audit:list", "exceptions:deletions", "customers:list", "api-keys:list", "system"],
 )
 def test_no_page_asks_the_database_more_than_12_times(name, browse, alice, bucket, indexed):
     for _ in range(3):
@@ -407,7 +425,7 @@ def test_every_list_is_made_in_the_listing_room():
 
 @pytest.mark.parametrize(
     "listing",
-    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS],
+    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS],
     ids=lambda listing: listing.page,
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
@@ -419,6 +437,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "accounts:impersonations": impersonations_visible_to(SYSTEM),
         "accounts:sessions": sessions_visible_to(SYSTEM),
         "accounts:team": members_visible_to(SYSTEM),
+        "api-keys:list": keys_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

@@ -83,9 +83,12 @@ def logout(request: ApiRequest) -> Status[None]:
     if by and request.actor.kind is ActorKind.TOKEN:
         impersonations.end(actor=request.actor, impersonation_id=UUID(by.impersonation))
         return Status(204, None)
-    if request.actor.kind is not ActorKind.TOKEN:
-        raise Conflict("This ends an access token; a browser signs out on the sign-out page.")
-    tokens.revoke_access_token(actor=request.actor, token_id=int(request.actor.credential.partition(":")[2]))
+    kind, _, token_id = request.actor.credential.partition(":")
+    if kind != "access_token":
+        raise Conflict(
+            "This ends an access token. A browser signs out on its page; a key is revoked; others' tokens expire."
+        )
+    tokens.revoke_access_token(actor=request.actor, token_id=int(token_id))
     return Status(204, None)
 
 

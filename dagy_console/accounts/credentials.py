@@ -16,11 +16,17 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from dagy_console.accounts import jwt
 from dagy_console.accounts.models import User
-from dagy_console.accounts.tokens import ACCESS_TOKEN, IMPERSONATION, digest
+from dagy_console.accounts.services.key_use import API_KEY_LABEL, note_use
+from dagy_console.accounts.tokens import ACCESS_TOKEN, API_KEY, IMPERSONATION, digest, is_api_key
 from dagy_console.core.actors import Actor, ActorKind, Impersonator, Origin
-from dagy_console.core.permissions import Role
+from dagy_console.core.forms import is_storable
+from dagy_console.core.permissions import Permission, Role
 
+# How a JSON object begins in base64, and with it every JWT; and what tells such an actor's credential apart.
+JWT = "eyJ"
+JWT_LABEL = "jwt"
 # In a browser's session: the id of the impersonation that it is in.
 IMPERSONATING = "impersonation"
 
@@ -98,8 +104,48 @@ def _impersonation_token(token: str, origin: Origin) -> Actor | None:
     return None if actor.is_locked_out else actor
 
 
+def _api_key(token: str, origin: Origin) -> Actor | None:
+    """Its creator as they are in its organization now, narrowed to its scopes; of no organization, a super admin."""
+    if not is_api_key(token):
+        return None
+    columns = """c.id AS credential_id, c.organization_id AS key_org, c.scopes AS key_scopes,
+        c.last_used_at IS NULL OR c.last_used_at < statement_timestamp() - interval '1 minute' AS use_is_news"""
+    joins = "JOIN accounts_apikey c ON c.created_by_id = u.id"
+    where = """c.digest = %(digest)s AND c.revoked_at IS NULL AND c.expires_at > statement_timestamp()
+        AND (c.organization_id IS NOT NULL OR u.super_admin)"""
+    person = _person(columns, joins, where, {"digest": digest(token)})
+    if person is None:
+        return None
+    fields: dict[str, Any] = {"kind": ActorKind.API_KEY, "credential": f"{API_KEY_LABEL}:{person.credential_id}"}
+    if person.key_scopes is not None:
+        # A permission that there is no more holds nothing.
+        fields["scopes"] = frozenset(map(Permission, {*person.key_scopes} & {*Permission}))
+    if person.key_org is not None:
+        held = {org: held for org, held in json.loads(person.held or "{}").items() if org == person.key_org}
+        if not held:
+            return None
+        fields |= {"super_admin": False, **_memberships(json.dumps(held))}
+    if person.use_is_news:
+        note_use(person.credential_id, origin)
+    return _actor(person, origin, **fields)
+
+
+def _of_another_issuer(token: str, origin: Origin) -> Actor | None:
+    """Whom the issuer says it is, where an active user has that address. Raises Unavailable."""
+    told = jwt.claims(token)
+    if told is None or not is_storable(told["email"]):
+        return None
+    person = _person("", "", "u.email = %(email)s", {"email": told["email"].strip().lower()})
+    return _actor(person, origin, credential=f"{JWT_LABEL}:{digest(token)[:16]}") if person else None
+
+
 Resolver = Callable[[str, Origin], Actor | None]
-RESOLVERS: dict[str, Resolver] = {ACCESS_TOKEN: _access_token, IMPERSONATION: _impersonation_token}
+RESOLVERS: dict[str, Resolver] = {
+    ACCESS_TOKEN: _access_token,
+    API_KEY: _api_key,
+    IMPERSONATION: _impersonation_token,
+    JWT: _of_another_issuer,
+}
 
 
 def bearer(header: str, origin: Origin) -> Actor | None:

@@ -4,6 +4,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
@@ -113,6 +114,41 @@ class AccessToken(models.Model):
 
     def snapshot(self) -> dict[str, Any]:
         return {"id": self.pk, "user": self.user.email, "expires_at": self.expires_at}
+
+
+class ApiKey(models.Model):
+    """A program's way in, until it expires or is revoked: what its creator may do in `organization`, as far as `scopes`
+    go (None: all of it). Without an organization it is a super admin's own. Only its SHA-256 is kept.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    name = models.CharField(max_length=100)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="api_keys")
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys")
+    scopes = ArrayField(models.TextField(), null=True)
+    digest = models.CharField(max_length=64, unique=True)
+    # What is shown of it, so that people tell their keys apart.
+    start = models.CharField(max_length=12)
+    last_four = models.CharField(max_length=4)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+    last_used_ip = models.GenericIPAddressField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="api_key_newest"),
+            models.Index(fields=["organization", "-created_at", "-id"], name="api_key_of_organization"),
+        ]
+
+    def __str__(self) -> str:
+        return f"API key {self.name}"
+
+    def snapshot(self) -> dict[str, Any]:
+        names = ("name", "scopes", "last_four", "created_at", "expires_at", "revoked_at")
+        told = {name: getattr(self, name) for name in names}
+        return told | {"organization": self.organization_id, "created_by": self.created_by.email}
 
 
 class RunningRuns(models.TextChoices):

@@ -57,3 +57,19 @@ IMPERSONATIONS = Listing(
     text_heading="Text in the reason",
     example='state:active  by:ann@example.com  after:-7d  "free text"',
 )
+KEY_STATES = ("active", "expired", "revoked")
+API_KEYS = Listing(
+    page="api-keys:list",
+    noun="API key",
+    keys=(
+        Key("state", "state", "State", facet=True, parameter="state", values=KEY_STATES, example="active"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+        Key("by", "created_by__email", "Creator", facet=True, parameter="created_by", example="ann@example.com"),
+        Key("four", "last_four", "Last four characters", parameter="last_four"),
+    ),
+    time="created_at",
+    tie="id",
+    text="name",
+    text_heading="Text in the name",
+    example='state:active  org:org_123  by:ann@example.com  four:a1B2  "deploy"',
+)

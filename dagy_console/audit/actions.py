@@ -29,6 +29,8 @@ class Action(StrEnum):
     SIGNED_OUT = "session.ended", "Signed out", Nature.READS
     TOKEN_CREATED = "access_token.created", "Created an access token", Nature.CREDENTIALS
     TOKEN_REVOKED = "access_token.revoked", "Revoked an access token", Nature.CREDENTIALS
+    API_KEY_CREATED = "api_key.created", "Created an API key", Nature.CREDENTIALS
+    API_KEY_REVOKED = "api_key.revoked", "Revoked an API key", Nature.CREDENTIALS
     PERMISSION_DENIED = "permission.denied", "Was refused for lack of a permission", Nature.READS
     SUDO_GRANTED = "sudo.granted", "Proved again who they are", Nature.CREDENTIALS
     SUDO_DENIED = "sudo.denied", "Failed to prove again who they are", Nature.CREDENTIALS

@@ -3,21 +3,25 @@
 import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from ninja import NinjaAPI, Router, Schema
 from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.parser import Parser
 from ninja.utils import check_csrf
 from pydantic import AfterValidator, ConfigDict
 
+from dagy_console.core import idempotency
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
 from dagy_console.core.problems import PROBLEM_JSON, answer_errors_of, csrf_problem
 
 ApiRequest = ConsoleRequest
+View = TypeVar("View", bound=Callable[..., Any])
 _KINDS = {list: "an array", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
@@ -61,8 +65,53 @@ PROBLEMS = problems(400, 401, 403, 404, 405, 422, 429, 503)
 BODY_PROBLEMS = PROBLEMS | problems(411, 413)
 
 
+_IDEMPOTENCY_KEY = {
+    "name": idempotency.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "The same key and body get the first answer for 24 h, with `Idempotent-Replayed: true`.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x20-\x7e]+$"},
+}
+
+
+class IdempotentOperation(Operation):
+    """Once signed in and well-formed, a request with an `Idempotency-Key` has one effect and one answer."""
+
+    def run(self, request: HttpRequest, **given: Any) -> HttpResponseBase:
+        refused = self._run_checks(request)
+        if refused:
+            return refused
+        try:
+            blank = self.api.create_temporal_response(request)
+            values = self._get_values(request, given, blank)
+            return idempotency.once(
+                cast(ApiRequest, request),
+                lambda: cast(HttpResponse, self._result_to_response(request, self.view_func(request, **values), blank)),
+            )
+        except Exception as error:  # noqa: BLE001 - as in ninja's own: each becomes a problem
+            return self.api.on_exception(request, error)
+
+
 class StrictRouter(Router):
     """A router whose endpoints refuse unknown query parameters."""
+
+    def post(self, path: str, *, idempotent: bool = False, **options: Any) -> Callable[[View], View]:
+        """With `idempotent`, an `Idempotency-Key` is honoured; the endpoint runs in one transaction then.
+
+        For whatever creates or triggers something: see `idempotency.once()` for what it may do.
+        """
+        if not idempotent:
+            return super().post(path, **options)
+        responses = {**options.pop("response"), **problems(409)}
+        extra = {"parameters": [_IDEMPOTENCY_KEY]}
+        declare = super().post(path, **options, response=responses, openapi_extra=extra)
+
+        def declare_idempotent(view: View) -> View:
+            declare(view)
+            self.path_operations[path].operations[-1].__class__ = IdempotentOperation
+            return view
+
+        return declare_idempotent
 
     def add_api_operation(self, path: str, methods: list[str], view_func: Callable[..., Any], **options: Any) -> None:
         super().add_api_operation(path, methods, _strict(view_func), **options)

@@ -20,5 +20,6 @@ class CoreConfig(AppConfig):
         health.register("redis", health.check_redis)
         health.register("s3", health.check_storage)
         health.register("mail", mail.check)
+        health.register("rate limit", health.check_rate_limit, live=True)
         health.register("workers", partial(health.check_heartbeat, "worker"), live=True)
         health.register("beat", partial(health.check_heartbeat, "beat"), live=True)

@@ -52,6 +52,7 @@ OLD_SECONDS = 30
 _ORDER = [Status.HEALTHY, Status.DEGRADED, Status.UNHEALTHY]
 HEARTBEAT_KEY = "dagy:heartbeat:"
 HEARTBEAT_SECONDS = 60
+_UNLIMITED = "the API takes every request: its rate limit is kept in Redis."
 
 
 def register(name: str, check: Check, *, live: bool = False) -> None:
@@ -78,7 +79,8 @@ def report() -> Health:
         kept = redis_client().get(REPORT_KEY)
     except redis.RedisError as error:
         unknown = "unknown: what the checks found is kept in Redis."
-        return _health([Component("redis", *_redis_down(error)), Component("checks", Status.DEGRADED, unknown)])
+        known = [Component("redis", *_redis_down(error)), Component("rate limit", Status.DEGRADED, _UNLIMITED)]
+        return _health([*known, Component("checks", Status.DEGRADED, unknown)])
     live = [_run(item) for item in _live.items()]
     if kept is None:
         never = "nothing was checked in the last day: a worker does, when beat says so, every 10 s."
@@ -147,6 +149,13 @@ def check_storage() -> tuple[Status, str]:
     except ConsoleError as error:
         return Status.DEGRADED, error.detail
     return Status.HEALTHY, f"bucket {settings.TRACES_BUCKET} answers"
+
+
+def check_rate_limit() -> tuple[Status, str]:
+    """Made where Redis has just answered, which is all that the limit needs."""
+    if not settings.RATE_LIMIT_PER_MINUTE:
+        return Status.HEALTHY, "off: DAGY_RATE_LIMIT_PER_MINUTE is 0"
+    return Status.HEALTHY, f"{settings.RATE_LIMIT_PER_MINUTE} requests a minute, {settings.RATE_LIMIT_BURST} at once"
 
 
 def beat(part: str) -> None:

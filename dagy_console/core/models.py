@@ -1,4 +1,4 @@
-"""What every app stands on, as rows: mails that wait to be sent."""
+"""What every app stands on, as rows: mails that wait to be sent, and answers that a repeated request gets again."""
 
 from django.db import models
 from django.db.models.functions import Now
@@ -26,3 +26,24 @@ class OutgoingMail(models.Model):
 
     def __str__(self) -> str:
         return f"mail {self.pk}"
+
+
+class IdempotentAnswer(models.Model):
+    """The answer that one key was given. `body` is encrypted: some answers show a secret once."""
+
+    # Whose key it is: keys of different actors have nothing to do with each other.
+    owner = models.TextField()
+    key = models.CharField(max_length=255)
+    # Method and path, and the SHA-256 of the body.
+    operation = models.TextField()
+    body_digest = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField()
+    content_type = models.CharField(max_length=100)
+    body = models.TextField()
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["owner", "key"], name="one_answer_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.status} to {self.operation}"

@@ -5,7 +5,7 @@ import uuid
 from celery import shared_task
 from django.utils import timezone
 
-from dagy_console.core import health, jobs, mail
+from dagy_console.core import health, idempotency, jobs, mail
 from dagy_console.core.partitions import PARTITIONED, ensure_partitions, first_of_month
 
 
@@ -54,3 +54,9 @@ def run_job(kind: str, job_id: str) -> None:
 def resume_jobs() -> None:
     """Put jobs whose worker died, whose message was lost, or that wait for a server, back to work."""
     jobs.resume()
+
+
+@shared_task(name="core.remove_old_answers")
+def remove_old_answers() -> None:
+    """Daily housekeeping: the answers to requests with an Idempotency-Key."""
+    idempotency.remove_old()

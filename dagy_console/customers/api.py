@@ -4,7 +4,7 @@ from typing import Any
 
 from ninja import Field, Query, Schema
 
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
 from dagy_console.core.errors import Invalid
 from dagy_console.core.times import EXPECTED_AHEAD, parse_ahead
 from dagy_console.customers import selectors
@@ -103,7 +103,7 @@ def preview_suspension(request: ApiRequest, org_id: str) -> dict[str, Any]:
     return preview_out(selectors.suspension_preview(request.actor, org_id))
 
 
-@router.post("/admin/customers/{org_id}/suspend", response={200: SuspensionOut, **BODY_PROBLEMS, **problems(409)})
+@router.post("/admin/customers/{org_id}/suspend", idempotent=True, response={200: SuspensionOut, **BODY_PROBLEMS})
 def suspend(request: ApiRequest, org_id: str, body: SuspendIn) -> dict[str, Any]:
     """Keep everybody of it out, from their next request on. 409 where it is suspended already."""
     try:
@@ -114,7 +114,7 @@ def suspend(request: ApiRequest, org_id: str, body: SuspendIn) -> dict[str, Any]
     return suspension_out(suspensions.suspend(actor=request.actor, org_id=org_id, **given))
 
 
-@router.post("/admin/customers/{org_id}/unsuspend", response={200: SuspensionOut, **BODY_PROBLEMS, **problems(409)})
+@router.post("/admin/customers/{org_id}/unsuspend", idempotent=True, response={200: SuspensionOut, **BODY_PROBLEMS})
 def unsuspend(request: ApiRequest, org_id: str, body: UnsuspendIn) -> dict[str, Any]:
     """Let it in again. 409 where it is not suspended."""
     return suspension_out(suspensions.unsuspend(actor=request.actor, org_id=org_id, reason=body.reason))

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Concat, Now
 
-from dagy_console.accounts.models import AccessToken, Membership, Organization, Suspension
+from dagy_console.accounts.models import AccessToken, ApiKey, Membership, Organization, Suspension
 from dagy_console.accounts.selectors import suspensions_in_force
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
@@ -87,6 +87,7 @@ def suspension_preview(actor: Actor, org_id: str) -> Preview:
         ("members", "member", members.count()),
         ("sessions", "session", live_sessions(users).count()),
         ("access_tokens", "access token", live_tokens(users).count()),
+        ("api_keys", "API key", live_keys(org_id).count()),
     ]
     more = [(hit.name, hit.noun, hit.count(org_id)) for hit in registry.hits.values()]
     return Preview([*own, *more], members.filter(Exists(others)).count(), owners_of(org_id))
@@ -100,6 +101,10 @@ def live_sessions(users: Any) -> QuerySet[Any]:
 
 def live_tokens(users: Any) -> QuerySet[AccessToken]:
     return AccessToken.objects.filter(user__in=users, revoked_at=None, expires_at__gt=Now())
+
+
+def live_keys(org_id: str) -> QuerySet[ApiKey]:
+    return ApiKey.objects.filter(organization=org_id, revoked_at=None, expires_at__gt=Now())
 
 
 def owners_of(org_id: str) -> list[str]:

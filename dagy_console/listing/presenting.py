@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.utils.text import capfirst
+
 from dagy_console.core.times import to_minute, to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.core.words import counted, duration, number
@@ -135,7 +137,7 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
         "start": buckets[0].start,
         "end": buckets[-1].end,
         "label": (
-            f"{query.listing.plural.capitalize()} per {duration(buckets[0].end - buckets[0].start)}, "
+            f"{capfirst(query.listing.plural)} per {duration(buckets[0].end - buckets[0].start)}, "
             f"peak {number(peak.count)} at {to_minute(peak.start)}"
         ),
     }

@@ -17,6 +17,8 @@ PAGES = {
     "nothing found": "/console/exceptions/?q=type%3ANowhere",
     "deletions": "/console/exceptions/deletions/",
     "audit": "/console/audit/",
+    "API keys": "/console/account/api-keys/",
+    "new API key": "/console/account/api-keys/new/",
     "system": "/console/system/",
 }
 

@@ -62,4 +62,13 @@ def test_without_redis_the_answer_comes_at_once_and_says_so(client, settings, ur
     parts = {part["name"]: part for part in answer.json()["components"]}
     assert parts["redis"]["status"] == "degraded"
     assert "Redis does not answer" in parts["redis"]["message"]
+    assert parts["rate limit"]["status"] == "degraded"
+    assert "takes every request" in parts["rate limit"]["message"]
     assert answer.json()["status"] == "degraded"
+
+
+def test_health_says_what_the_api_is_limited_to(client, db, settings):
+    check_health()
+    assert parts_of(health.report())["rate limit"].message == "120 requests a minute, 200 at once"
+    settings.RATE_LIMIT_PER_MINUTE = 0
+    assert parts_of(health.report())["rate limit"].message.startswith("off: ")

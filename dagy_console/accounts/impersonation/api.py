@@ -52,7 +52,7 @@ class ImpersonationsOut(Schema):
     next_cursor: str | None
 
 
-@router.post("/admin/impersonations", response={201: ImpersonationTokenOut, **BODY_PROBLEMS})
+@router.post("/admin/impersonations", idempotent=True, response={201: ImpersonationTokenOut, **BODY_PROBLEMS})
 def start_impersonation(request: ApiRequest, body: ImpersonationIn) -> Status[dict[str, Any]]:
     """A token that acts as somebody else for a while."""
     impersonation, token = services.start(actor=request.actor, **body.model_dump())

@@ -53,7 +53,9 @@ class DeletionOut(Schema):
     waiting_since: str | None
 
 
-@router.post("/admin/exceptions/deletions", response={202: DeletionOut, **BODY_PROBLEMS, **problems(409)})
+@router.post(
+    "/admin/exceptions/deletions", idempotent=True, response={202: DeletionOut, **BODY_PROBLEMS, **problems(409)}
+)
 def start_deletion(request: ApiRequest, body: DeletionIn) -> Status[dict[str, Any]]:
     """Delete what matches now, in the background. 409 where the count differs: nothing is deleted then."""
     if (body.q is None) == (body.keys is None):
@@ -73,7 +75,9 @@ def get_deletion(request: ApiRequest, job_id: UUID) -> dict[str, Any]:
 
 
 @router.post(
-    "/admin/exceptions/deletions/{job_id}/cancel", response={202: DeletionOut, **BODY_PROBLEMS, **problems(409)}
+    "/admin/exceptions/deletions/{job_id}/cancel",
+    idempotent=True,
+    response={202: DeletionOut, **BODY_PROBLEMS, **problems(409)},
 )
 def cancel_deletion(request: ApiRequest, job_id: UUID) -> Status[dict[str, Any]]:
     """Stop after what is under way; what was deleted stays deleted. 409 where it has ended."""
