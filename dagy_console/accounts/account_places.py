@@ -1,0 +1,14 @@
+"""What else a person finds at /console/account/: apps add their pages in `apps.py`."""
+
+from typing import NamedTuple
+
+
+class AccountPlace(NamedTuple):
+    """`description` is one plain sentence on what is done there."""
+
+    label: str
+    url_name: str
+    description: str
+
+
+ACCOUNT_PLACES: list[AccountPlace] = []
