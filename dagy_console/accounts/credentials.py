@@ -37,6 +37,10 @@ _HELD = """(
         AND s.lifted_at IS NULL AND (s.until IS NULL OR s.until > statement_timestamp())
     WHERE m.user_id = {whom}
 )::text AS held"""
+# Recovery codes alone are none.
+_FACTOR = """EXISTS (
+    SELECT FROM mfa_authenticator f WHERE f.user_id = u.id AND f.type IN ('totp', 'webauthn')
+) AS second_factor"""
 _UNDER_WAY = """i.ended_at IS NULL AND i.expires_at > statement_timestamp()
     AND t.is_active AND NOT t.super_admin AND u.super_admin"""
 _AS_WHOM = """i.id AS impersonation_id, i.expires_at AS impersonation_ends, i.read_only AS impersonation_read_only,
@@ -45,8 +49,8 @@ _AS_WHOM = """i.id AS impersonation_id, i.expires_at AS impersonation_ends, i.re
 
 def _person(columns: str, joins: str, where: str, params: Mapping[str, Any], *, whom: str = "u.id") -> Any | None:
     """The one active user (`u`) whom the condition finds, with `held` and the columns that the joins add."""
-    columns = f"{columns}, " if columns else ""
-    query = f"SELECT u.*, {columns}{_HELD.format(whom=whom)} FROM accounts_user u {joins} WHERE u.is_active AND {where}"
+    wanted = ", ".join(filter(None, ["u.*", columns, _FACTOR, _HELD.format(whom=whom)]))
+    query = f"SELECT {wanted} FROM accounts_user u {joins} WHERE u.is_active AND {where}"
     return next(iter(User.objects.raw(query, params)), None)
 
 
@@ -60,7 +64,8 @@ def _memberships(held: str | None) -> dict[str, Any]:
 
 
 def _actor(person: Any, origin: Origin, **fields: Any) -> Actor:
-    own = {"id": str(person.pk), "email": person.email, "super_admin": person.super_admin}
+    names = ("email", "super_admin", "second_factor")
+    own = {"id": str(person.pk), **{name: getattr(person, name) for name in names}}
     return Actor(**{"kind": ActorKind.TOKEN, "origin": origin, **own, **_memberships(person.held), **fields})
 
 

@@ -17,6 +17,7 @@ from django.shortcuts import render
 from dagy_console.accounts import proving
 from dagy_console.accounts.forms import PROOF_FIELDS, ProofForm
 from dagy_console.accounts.models import User
+from dagy_console.accounts.second_factor import has_second_factor
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import refuse_impersonator
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
@@ -76,5 +77,12 @@ def _without_proof(request: ConsoleRequest) -> ConsoleRequest:
 def _ask(request: ConsoleRequest, form: ProofForm, deed: str) -> HttpResponse:
     left_out = {*PROOF_FIELDS, "csrfmiddlewaretoken"}
     fields = [(name, value) for name, values in request.POST.lists() if name not in left_out for value in values]
-    context = {"form": form, "deed": deed, "fields": fields, "minutes": settings.SUDO_SECONDS // 60}
+    context = {
+        "form": form,
+        "deed": deed,
+        "fields": fields,
+        "minutes": settings.SUDO_SECONDS // 60,
+        "has_factor": has_second_factor(form.user.pk),
+        "passkey_options": proving.passkey_options(form.user),
+    }
     return render(request, "account/sudo.html", context, status=422 if form.errors else 200)

@@ -51,9 +51,9 @@ class Impersonator:
 class Actor:
     """An identity with its powers.
 
-    `roles` maps organization ids to the role held there, but for those that are `suspended`. `scopes` are the
-    permissions that the credential is limited to (None: to none). `credential` tells what the actor acts by, as the
-    audit log names it: "session:3f1c…", "access_token:7".
+    `roles` maps organization ids to the role held there, but for those that are `suspended`. `second_factor`: whether
+    the person has one set up. `scopes` are the permissions that the credential is limited to (None: to none).
+    `credential` tells what the actor acts by, as the audit log names it: "session:3f1c…", "access_token:7".
     """
 
     kind: ActorKind
@@ -62,6 +62,7 @@ class Actor:
     super_admin: bool = False
     roles: Mapping[str, Role] = field(default_factory=dict)
     suspended: frozenset[str] = frozenset()
+    second_factor: bool = False
     origin: Origin = field(default_factory=Origin)
     credential: str = ""
     scopes: frozenset[Permission] | None = None
@@ -152,6 +153,7 @@ class Actor:
             email=told["email"],
             super_admin=told["super_admin"],
             roles={org: Role(role) for org, role in told.get("roles", {}).items()},
+            second_factor=told.get("second_factor", False),
             suspended=frozenset(told.get("suspended", ())),
             origin=Origin(**origin),
             credential=told.get("credential", credential),

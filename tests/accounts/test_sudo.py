@@ -13,6 +13,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.database import horizon
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.models import DeletionJob
+from tests.accounts.test_second_factor import code_of, give_totp
 from tests.conftest import PASSWORD
 
 URL = "/console/exceptions/deletions/start/"
@@ -86,7 +87,7 @@ def test_it_is_not_asked_again_for_a_while(browser, form):
 def test_a_wrong_password_is_refused_keeps_the_form_and_is_on_record(browser, form):
     page = browser.post(URL, form | {"sudo_password": "not it"})
     assert page.status_code == 422
-    assert "The password is wrong. Nothing was done yet." in page.content.decode()
+    assert "That was not right. Nothing was done yet." in page.content.decode()
     assert sent_on(page) == form
     assert not DeletionJob.objects.exists()
     assert AuditEntry.objects.get(action="sudo.denied").outcome == "denied"
@@ -128,3 +129,29 @@ def test_without_the_csrf_token_neither_question_nor_answer_counts(alice, form):
 def test_an_api_token_rests_on_its_permissions(api, alice, form):
     body = json.dumps({"keys": json.loads(form["keys_json"]), "expected_count": 1})
     assert api(alice).post("/admin/exceptions/deletions", body, content_type="application/json").status_code == 202
+
+
+class TestWithASecondFactor:
+    @pytest.fixture
+    def secret(self, alice):
+        return give_totp(alice)
+
+    def test_the_code_counts_and_the_password_does_not(self, secret, browser, form):
+        page = browser.post(URL, form)
+        assert "authenticator app" in page.content.decode() and "Your password" not in page.content.decode()
+        refused = browser.post(URL, form | {"sudo_password": PASSWORD})
+        assert refused.status_code == 422 and not DeletionJob.objects.exists()
+        code = code_of(secret)
+        assert browser.post(URL, form | {"sudo_code": code}).status_code == 302
+        assert DeletionJob.objects.count() == 1
+
+    def test_a_code_counts_once(self, secret, browser, form):
+        code = code_of(secret)
+        assert browser.post(URL, form | {"sudo_code": code}).status_code == 302
+        grow_stale(browser)
+        assert browser.post(URL, form | {"sudo_code": code}).status_code == 422
+
+    @pytest.mark.parametrize("credential", ["{}", "[]", "no json", '{"id": "x", "response": {"clientDataJSON": "eA"}}'])
+    def test_a_malformed_passkey_is_a_wrong_one(self, secret, browser, form, credential):
+        assert browser.post(URL, form | {"credential": credential}).status_code == 422
+        assert not DeletionJob.objects.exists()
