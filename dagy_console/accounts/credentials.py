@@ -17,8 +17,8 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from dagy_console.accounts import jwt
+from dagy_console.accounts.api_keys.using import API_KEY_LABEL, note_use
 from dagy_console.accounts.models import User
-from dagy_console.accounts.services.key_use import API_KEY_LABEL, note_use
 from dagy_console.accounts.tokens import ACCESS_TOKEN, API_KEY, IMPERSONATION, digest, is_api_key
 from dagy_console.core.actors import Actor, ActorKind, Impersonator, Origin
 from dagy_console.core.forms import is_storable

@@ -63,7 +63,7 @@ def list_sessions(request: ApiRequest, params: Query[SessionParams]) -> dict[str
 
 
 # Before what takes an id in its place.
-@router.post("/admin/sessions/revoke", response={200: EndedOut, **BODY_PROBLEMS})
+@router.post("/admin/sessions/revoke", idempotent=True, response={200: EndedOut, **BODY_PROBLEMS})
 def revoke(request: ApiRequest, body: RevocationIn) -> dict[str, int]:
     """End all sessions, access tokens and impersonations of a person, of an organization's members, or of the staff."""
     return asdict(services.revoke(actor=request.actor, **body.model_dump()))
