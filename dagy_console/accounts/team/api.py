@@ -61,7 +61,7 @@ def list_members(request: ApiRequest, params: Query[MemberParams]) -> dict[str, 
     return list_page(MEMBERS, params, selectors.visible_to(request.actor), out=member_out)
 
 
-@router.post("/team/invitations", response={201: InvitationOut, **BODY_PROBLEMS, **problems(409)})
+@router.post("/team/invitations", idempotent=True, response={201: InvitationOut, **BODY_PROBLEMS})
 def invite(request: ApiRequest, body: InvitationIn) -> Status[dict[str, Any]]:
     """Mail a link by which an address may join, within seven days. 409 where the person is a member."""
     org_id = selectors.organization_of(request.actor, body.org_id)
