@@ -81,6 +81,7 @@ def _set_up(database_url: str, bucket: str, static: str) -> None:
         "DAGY_TRACES_BUCKET": bucket,
         "DAGY_STATIC_ROOT": static,
         "DAGY_DEBUG": "0",
+        "DAGY_REQUIRE_MFA": "0",
         "DAGY_LOG_LEVEL": "WARNING",
         "DJANGO_SETTINGS_MODULE": "dagy_console.settings",
     }

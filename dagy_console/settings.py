@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.usersessions",
+    "allauth.mfa",
     "csp",
     "django_htmx",
     "template_partials",
@@ -73,6 +74,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "dagy_console.accounts.middleware.ActorMiddleware",
+    "dagy_console.accounts.second_factor.SecondFactorMiddleware",
     "dagy.capture.django.CaptureMiddleware",
     # Below capture: what a service refuses is answered here and is no trace.
     "dagy_console.core.middleware.ErrorPagesMiddleware",
@@ -215,6 +217,27 @@ SUDO_SECONDS = env.whole("DAGY_SUDO_SECONDS", 900, least=10, most=86_400)
 IMPERSONATION_MAIL = env.flag("DAGY_IMPERSONATION_MAIL", default=True)
 # Whom customers are told to ask.
 SUPPORT_CONTACT = env.text("DAGY_SUPPORT_CONTACT", "the support of Dagy")
+
+# Second factors. No step of tolerance: allauth remembers a used code for one step only.
+REQUIRE_MFA = env.flag("DAGY_REQUIRE_MFA", default=True)
+MFA_ADAPTER = "dagy_console.accounts.mfa_adapter.MFAAdapter"
+MFA_FORMS = {
+    "activate_totp": "dagy_console.accounts.factor_forms.SetUpTotpForm",
+    "add_webauthn": "dagy_console.accounts.factor_forms.AddPasskeyForm",
+    "edit_webauthn": "dagy_console.accounts.factor_forms.RenamePasskeyForm",
+    "authenticate_webauthn": "dagy_console.accounts.factor_forms.SecondFactorPasskeyForm",
+    "login_webauthn": "dagy_console.accounts.factor_forms.SignInPasskeyForm",
+    "reauthenticate_webauthn": "dagy_console.accounts.factor_forms.ReauthenticatePasskeyForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_TOTP_ISSUER = "Dagy Console"
+MFA_TOTP_TOLERANCE = 0
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TRUST_ENABLED = False
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = SUDO_SECONDS
+
 ACCESS_TOKEN_TTL_SECONDS = env.whole("DAGY_ACCESS_TOKEN_TTL_SECONDS", 86_400, least=60, most=30 * 86_400)
 # Tokens of another issuer. What could be verified with a secret that signs, too (HS*, none), is refused here.
 JWT_JWKS_URL, JWT_ISSUER = env.text("DAGY_JWT_JWKS_URL"), env.text("DAGY_JWT_ISSUER")

@@ -1,8 +1,6 @@
 """Every address of the product. The API's paths have no prefix; the console's begin with /console/."""
 
-from allauth.account.views import login, logout
 from django.conf import settings
-from django.db import transaction
 from django.urls import include, path
 
 from dagy_console import home
@@ -14,6 +12,8 @@ from dagy_console.demo.api import router as demo
 handler400 = "dagy_console.core.problems.bad_request"
 handler403 = "dagy_console.core.problems.forbidden"
 handler404 = "dagy_console.core.problems.not_found"
+# allauth's, for who changes or proves something too often.
+handler429 = "dagy_console.core.problems.too_many_requests"
 handler500 = "dagy_console.core.problems.internal_error"
 
 if settings.DEMO:
@@ -29,10 +29,8 @@ urlpatterns = [
     path("console/", include("dagy_console.accounts.urls")),
     path("console/customers/", include("dagy_console.customers.urls")),
     path("console/audit/", include("dagy_console.audit.urls")),
-    # The session and its audit entry come into being together.
-    path("accounts/login/", transaction.atomic(login), name="account_login"),
-    path("accounts/logout/", transaction.atomic(logout), name="account_logout"),
     path("accounts/invitations/<str:token>/", team.invitation, name="account_invitation"),
+    path("", include("dagy_console.accounts.account_urls")),
     path("health", core.health_report),
     path("health/live", core.health_live),
     path("", api.urls),

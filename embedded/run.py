@@ -102,6 +102,7 @@ class _Running:
         environment = self.stack.environment() | {
             "DAGY_BASE_URL": url,
             "DAGY_DEMO": "1",
+            "DAGY_REQUIRE_MFA": "0",
             "DAGY_DEMO_PASSWORDS": json.dumps(demo_passwords(self.profile)),
             "DAGY_STATIC_ROOT": str(self.profile.directory / "staticfiles"),
             "DAGY_SPOOL_DIR": str(self.profile.directory / "spool"),
@@ -142,7 +143,8 @@ class _Running:
         _say(f"\nDagy Console serves at {self._url()}/console/  (ready after {seconds:.1f} s)\n")
         for name, email in DEMO_PEOPLE.items():
             _say(f"  {name.replace('_', ' '):<12} {email:<20} {passwords[name]}")
-        _say(f"\nData: {self.profile.directory}")
+        _say("\nDAGY_REQUIRE_MFA is off here: elsewhere super admins need a second factor.")
+        _say(f"Data: {self.profile.directory}")
         if "postgres" in self.stack.own:
             _say(f"Database: {data_directory(self.profile)}")
         _say(f"Mails: {self.profile.directory / 'mail'} (files: nothing leaves this machine)")

@@ -107,7 +107,18 @@ PAGES = {
     ),
     "accounts:impersonation-end": ("POST", {}, 302, 302),
     "accounts:impersonation-end-other": ("POST", {}, 302, 403),
+    # One's own. These two clients have signed in without a password: what changes credentials asks for it first.
+    "account": ("GET", {}, 200, 200),
+    "mfa_activate_totp": ("GET", {}, 302, 302),
+    "mfa_deactivate_totp": ("GET", {}, 404, 404),
+    "mfa_view_recovery_codes": ("GET", {}, 404, 404),
+    "mfa_generate_recovery_codes": ("POST", {}, 302, 302),
+    "mfa_add_webauthn": ("GET", {}, 302, 302),
+    "mfa_edit_webauthn": ("POST", {"name": "x"}, 302, 302),
+    "mfa_remove_webauthn": ("POST", {}, 302, 302),
 }
+# Where who is not signed in signs in, or proves who they are.
+ENTRANCES = ("account_", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
 ARGUMENTS = {
     "exceptions:deletion": "job",
     "exceptions:deletion-cancel": "job",
@@ -121,6 +132,8 @@ ARGUMENTS = {
     "customers:suspend": "org",
     "customers:unsuspend": "org",
     "accounts:impersonation-end-other": "impersonation",
+    "mfa_edit_webauthn": "passkey",
+    "mfa_remove_webauthn": "passkey",
 }
 # Operation -> the query or (not for GET) the body, and what a super admin and a viewer get.
 OPERATIONS = {
@@ -170,7 +183,7 @@ def console_urls():
             if hasattr(pattern, "url_patterns"):
                 if pattern.namespace != api.urls_namespace:
                     walk(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else prefix)
-            elif pattern.name and not pattern.name.startswith("account_"):
+            elif pattern.name and not pattern.name.startswith(ENTRANCES):
                 found.append(f"{prefix}{pattern.name}")
 
     walk(get_resolver().url_patterns, "")
@@ -220,6 +233,7 @@ def facts(a_trace, as_actor, browse, alice, bob, charlie):
         "invitation": str(team.invite(actor=as_actor(alice), org_id="org_blue", email="x@x.example", role="viewer").pk),
         "session": str(UserSession.objects.get(user=bob).pk),
         "api_key": str(api_keys.create_api_key(actor=as_actor(alice), name="CI", org_id=None)[0].pk),
+        "passkey": "1",
     }
 
 
@@ -313,6 +327,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         people.create_organization: lambda: people.create_organization(actor=actor, org_id="org_x", name="X"),
         people.create_user: lambda: people.create_user(actor=actor, email="x@x.example", name="X", password="x"),
         people.set_password: lambda: people.set_password(actor=actor, user=bob, password="x"),
+        people.remove_second_factors: lambda: people.remove_second_factors(actor=actor, user=bob),
         people.add_member: lambda: people.add_member(
             actor=actor, user=alice, organization=bob.memberships.get().organization, role=Role.VIEWER
         ),

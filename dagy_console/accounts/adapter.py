@@ -5,8 +5,12 @@ import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core import context
 from allauth.core.internal import ratelimit
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
@@ -17,6 +21,11 @@ from dagy_console.accounts.models import User
 from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.addresses import client_ip
 
+_METHODS = {
+    "reauthenticate": "Use your password",
+    "mfa_reauthenticate": "Use a code",
+    "mfa_reauthenticate:webauthn": "Use a passkey",
+}
 _LIMIT = {"app": "allauth.account", "action": "login_failed"}
 
 
@@ -57,7 +66,13 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def seconds_to_wait(self, request: HttpRequest, **credentials: Any) -> int:
         """Until the limit on failed sign-ins lets the next attempt through."""
-        key = self._get_login_attempts_cache_key(request, **credentials)
+        return self._longest_wait(request, self._get_login_attempts_cache_key(request, **credentials))
+
+    def seconds_to_wait_for_code(self, request: HttpRequest, user: AbstractBaseUser) -> int:
+        """Until the limit on wrong second factors lets the next one through. allauth counts them by account."""
+        return self._longest_wait(request, f"mfa-auth-user-{user.pk}")
+
+    def _longest_wait(self, request: HttpRequest, key: str) -> int:
         wait: int = max(self._wait(request, rate, key) for rate in ratelimit.get_rates(**_LIMIT))
         return wait
 
@@ -71,3 +86,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """No "Successfully signed in" toasts: the page itself shows it."""
+
+    def is_reauthentication_required(self, *, app: str, **kwargs: Any) -> bool:
+        """Whoever has just signed in, with all that this takes, is not asked again at once."""
+        request = context.request
+        times = [record["at"] for record in get_authentication_records(request, request.user)]
+        return max(times, default=0) < time.time() - settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+    def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
+        """With a second factor set up, by that alone: else a password that was stolen could take it away."""
+        known = super().get_reauthentication_methods(user)
+        methods = [method | {"description": _METHODS[method["id"]]} for method in known]
+        factors = [method for method in methods if method["id"] != "reauthenticate"]
+        return factors or methods

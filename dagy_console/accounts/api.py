@@ -12,11 +12,12 @@ from dagy_console.accounts.context import origin_of
 from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.models import User
+from dagy_console.accounts.second_factor import TooManyAttempts, require_code
 from dagy_console.accounts.services import tokens
 from dagy_console.accounts.suspended import Suspended
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
-from dagy_console.core.errors import Conflict, ConsoleError, NotAuthenticated
+from dagy_console.core.errors import Conflict, NotAuthenticated
 from dagy_console.core.times import to_rfc3339
 
 router = StrictRouter(tags=["accounts"])
@@ -25,6 +26,7 @@ router = StrictRouter(tags=["accounts"])
 class LoginIn(BodyIn):
     email: Text = Field(max_length=254)
     password: Text = Field(max_length=1000)
+    otp: Text | None = Field(None, max_length=100, description="A code of the authenticator app, or a recovery code.")
 
 
 class LoginOut(Schema):
@@ -53,14 +55,12 @@ class MeOut(Schema):
     impersonator: ImpersonatorOut | None
 
 
-class TooManyAttempts(ConsoleError):
-    status = 429
-    title = "Too many attempts"
-
-
 @router.post("/auth/login", auth=None, response={200: LoginOut, **BODY_PROBLEMS, **problems(429)})
 def login(request: HttpRequest, body: LoginIn) -> LoginOut:
-    """Trade email and password for an access token. Unknown email and wrong password answer the same."""
+    """Trade email, password and, where a second factor is set up, a code for an access token.
+
+    Unknown email and wrong password answer the same.
+    """
     adapter = get_adapter(request)
     try:
         user = adapter.authenticate(request, email=body.email, password=body.password)
@@ -69,6 +69,7 @@ def login(request: HttpRequest, body: LoginIn) -> LoginOut:
         raise TooManyAttempts(f"Too many failed sign-ins. Try again in {wait} s.", retry_after=wait) from None
     if not isinstance(user, User):
         raise NotAuthenticated("The email or the password is wrong.")
+    require_code(user, body.otp)
     actor = actor_for(user, origin_of(request))
     if actor.is_locked_out:
         raise Suspended.of(actor)

@@ -1,6 +1,7 @@
 """Proving again who one is: by password. Each try is on record and counts for a limit."""
 
 import time
+from collections.abc import Callable
 
 from allauth.core.internal import ratelimit
 from allauth.usersessions.models import UserSession
@@ -24,7 +25,7 @@ def prove(request: ConsoleRequest, form: ProofForm) -> str:
     right = form.is_valid() and form.user.check_password(form.cleaned_data["sudo_password"])
     with transaction.atomic():
         if right:
-            _renew(request)
+            renew(request)
         record_for_each_organization(
             Action.SUDO_GRANTED if right else Action.SUDO_DENIED,
             actor=request.actor,
@@ -40,10 +41,13 @@ def _too_often(request: ConsoleRequest) -> bool:
     return not ratelimit.consume(request, app="allauth.account", action="reauthenticate", user=request.user)
 
 
-def _renew(request: ConsoleRequest) -> None:
-    """A new key for the session: the old one, should somebody have it, opens nothing any more."""
+def renew(request: ConsoleRequest, cycle: Callable[[], None] | None = None) -> None:
+    """A new key for the session: the old one, should somebody have it, opens nothing any more.
+
+    `cycle` gives the session that key, where it has more to do than that.
+    """
     before = request.session.session_key
-    request.session.cycle_key()
+    (cycle or request.session.cycle_key)()
     request.session[PROVED_AT] = time.time()
     after = request.session.session_key
     UserSession.objects.filter(session_key=before).update(session_key=after)

@@ -3,6 +3,9 @@
 import time
 from typing import Any
 
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.mfa.models import Authenticator
+from allauth.mfa.signals import authentication_failed
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.db import transaction
 from django.dispatch import receiver
@@ -24,7 +27,23 @@ def record_sign_in(request: HttpRequest, user: User, **_: Any) -> None:
     request.session[PROVED_AT] = time.time()
     # At once, and not with the next request: what is not listed can't be revoked.
     note_use(user, str(request.session.session_key), origin_of(request))
-    _record(Action.SIGNED_IN, request, user)
+    factors = dict.fromkeys(one.get("type", one["method"]) for one in get_authentication_records(request, user))
+    _record(Action.SIGNED_IN, request, user, after={"factors": list(factors)})
+
+
+@receiver(authentication_failed)
+def record_wrong_second_factor(request: HttpRequest, user: User, authenticator: Authenticator, **_: Any) -> None:
+    with transaction.atomic():
+        record(
+            Action.SIGN_IN_FAILED,
+            # A known actor proves anew who it is; who has the password alone need not be its owner.
+            actor=getattr(request, "actor", None) or Actor(kind=ActorKind.ANONYMOUS, origin=origin_of(request)),
+            resource_type="user",
+            resource_id=user.email,
+            resource_name=user.email,
+            outcome=Outcome.DENIED,
+            after={"factor": authenticator.type},
+        )
 
 
 @receiver(user_logged_out)
@@ -52,7 +71,9 @@ def record_failed_sign_in(credentials: dict[str, Any], request: HttpRequest | No
         )
 
 
-def _record(action: Action, request: HttpRequest, user: User) -> None:
+def _record(action: Action, request: HttpRequest, user: User, **fields: Any) -> None:
     with transaction.atomic():
         actor = actor_for(user, origin_of(request), credential=session_label(request.session.session_key))
-        record_for_each_organization(action, actor=actor, resource_type="session", resource_id=actor.credential)
+        record_for_each_organization(
+            action, actor=actor, resource_type="session", resource_id=actor.credential, **fields
+        )

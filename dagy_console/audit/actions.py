@@ -36,6 +36,12 @@ class Action(StrEnum):
     SUDO_DENIED = "sudo.denied", "Failed to prove again who they are", Nature.CREDENTIALS
     USER_CREATED = "user.created", "Created a user"
     PASSWORD_SET = "user.password_set", "Set a user's password", Nature.CREDENTIALS
+    MFA_ENABLED = "user.mfa_enabled", "Set up an authenticator app", Nature.CREDENTIALS
+    MFA_DISABLED = "user.mfa_disabled", "Turned an authenticator app off", Nature.CREDENTIALS
+    RECOVERY_CODES_MADE = "user.recovery_codes_made", "Made recovery codes", Nature.CREDENTIALS
+    PASSKEY_ADDED = "user.passkey_added", "Added a passkey", Nature.CREDENTIALS
+    PASSKEY_RENAMED = "user.passkey_renamed", "Renamed a passkey", Nature.CREDENTIALS
+    PASSKEY_REMOVED = "user.passkey_removed", "Removed a passkey", Nature.CREDENTIALS
     MEMBER_ADDED = "membership.created", "Added a member"
     MEMBER_CHANGED = "membership.changed", "Changed a member's role"
     MEMBER_REMOVED = "membership.removed", "Removed a member"

@@ -143,6 +143,12 @@ def not_found(request: HttpRequest, exception: Any = None) -> HttpResponse:
     return error_response(request, NotFound("There is nothing at this address."))
 
 
+def too_many_requests(request: HttpRequest, exception: Any = None) -> HttpResponse:
+    error = ConsoleError("You tried this too often. Nothing was changed; try again in a minute.", retry_after=60)
+    error.status, error.title = 429, "Too many attempts"
+    return error_response(request, error)
+
+
 def bad_request(request: HttpRequest, exception: Any = None) -> HttpResponse:
     return error_response(request, ConsoleError("The request could not be understood."))
 

@@ -62,6 +62,11 @@ class Stack:
         with psycopg.connect(self.database_url) as connection:
             return connection.execute(query.encode(), values).fetchall()
 
+    def execute(self, statement: str, *values: Any) -> None:
+        """Change rows behind the console's back."""
+        with psycopg.connect(self.database_url) as connection:
+            connection.execute(statement.encode(), values)
+
     def wait_until_indexed(self, org: str, count: int, *, seconds: float = 30) -> None:
         """Wait until the index holds `count` traces whose keys are those of `org`."""
         query = "SELECT count(*) FROM trace WHERE key LIKE %s"

@@ -54,9 +54,9 @@ def test_an_unknown_member_of_a_body_is_refused(api, alice, client):
     response = api(alice).delete("/admin/exceptions", body, content_type="application/json")
     assert response.status_code == 422
     assert response.json()["errors"] == [{"field": "dry_run", "message": "unknown field"}]
-    body = json.dumps({"email": "alice@dagy.example", "password": "x", "otp": "123456"})
+    body = json.dumps({"email": "alice@dagy.example", "password": "x", "remember": True})
     response = client.post("/auth/login", body, content_type="application/json")
-    assert [error["field"] for error in response.json()["errors"]] == ["otp"]
+    assert [error["field"] for error in response.json()["errors"]] == ["remember"]
 
 
 def test_a_key_that_is_too_long_is_not_sent_back_whole(api, alice, bucket):

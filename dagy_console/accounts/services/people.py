@@ -1,5 +1,6 @@
 """What changes organizations and people: users, passwords, memberships."""
 
+from allauth.mfa.models import Authenticator
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils import timezone
@@ -42,6 +43,26 @@ def set_password(*, actor: Actor, user: User, password: str) -> None:
         resource_name=user.email,
         after={"ended_sign_ins_by_api": ended},
     )
+
+
+@transaction.atomic
+def remove_second_factors(*, actor: Actor, user: User) -> int:
+    """For somebody who lost them all: app, passkeys and recovery codes go. Answers how many there were.
+
+    The password alone signs in then, and a super admin sets a new one up before anything else.
+    """
+    found = Authenticator.objects.filter(user=user)
+    types = sorted(found.values_list("type", flat=True))
+    found.delete()
+    record(
+        Action.MFA_DISABLED,
+        actor=actor,
+        resource_type="user",
+        resource_id=str(user.pk),
+        resource_name=user.email,
+        before={"factors": types},
+    )
+    return len(types)
 
 
 @transaction.atomic
