@@ -28,6 +28,7 @@ from dagy_console.accounts.account_places import ACCOUNT_PLACES
 from dagy_console.accounts.models import User
 from dagy_console.accounts.second_factor import lacks_second_factor
 from dagy_console.accounts.services import people
+from dagy_console.accounts.sessions import services as sessions
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record_for_each_organization
 from dagy_console.core import mail
@@ -74,6 +75,8 @@ class ChangePassword(PasswordChangeView):
         password = form.cleaned_data["password1"]
         people.set_password(actor=self.request.actor, user=self.request.user, password=password)
         proving.renew(self.request, lambda: update_session_auth_hash(self.request, self.request.user))
+        # Their hash is of the old password: they open nothing, and are not listed any more either.
+        sessions.end_others(actor=self.request.actor, keep=self.request.session.session_key)
         _tell(self.request, "The password was changed. All other sessions and access tokens have ended.")
         _say(self.request, "The password is changed. All your other sessions and access tokens have ended.")
         return HttpResponseRedirect(ACCOUNT)

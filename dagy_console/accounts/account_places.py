@@ -11,4 +11,6 @@ class AccountPlace(NamedTuple):
     description: str
 
 
-ACCOUNT_PLACES: list[AccountPlace] = []
+ACCOUNT_PLACES: list[AccountPlace] = [
+    AccountPlace("Sessions", "accounts:own-sessions", "Where you are signed in by a browser, and the end of it."),
+]
