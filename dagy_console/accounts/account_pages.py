@@ -24,7 +24,7 @@ from django.views.decorators.http import require_safe
 from django.views.generic.edit import FormView
 
 from dagy_console.accounts import proving
-from dagy_console.accounts.account_places import ACCOUNT_PLACES
+from dagy_console.accounts.account_places import places_of
 from dagy_console.accounts.models import User
 from dagy_console.accounts.second_factor import lacks_second_factor
 from dagy_console.accounts.services import people
@@ -52,7 +52,7 @@ def overview(request: ConsoleRequest) -> HttpResponse:
         "codes_made": mfa.RECOVERY_CODE_COUNT,
         "passkeys": [one for one in found if one.type == Authenticator.Type.WEBAUTHN],
         "needs_factor": lacks_second_factor(actor),
-        "account_places": ACCOUNT_PLACES,
+        "account_places": places_of(actor),
     }
     return render_page(request, "account/overview.html", context)
 

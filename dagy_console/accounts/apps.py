@@ -16,4 +16,4 @@ class AccountsConfig(AppConfig):
         )
         problems.denial_watchers.append(denials.record_denial)
         about_keys = "What your programs call the API with: make, watch and revoke them."
-        ACCOUNT_PLACES.append(AccountPlace("API keys", "api-keys:list", about_keys))
+        ACCOUNT_PLACES.append(AccountPlace("API keys", "api-keys:list", about_keys, Permission.API_KEYS_READ))

@@ -16,7 +16,7 @@ from django.core.mail import EmailMessage, get_connection
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.template.loader import render_to_string
+from django.template import Context, Engine
 from django.utils import timezone
 
 from dagy_console.core.health import Status
@@ -38,7 +38,9 @@ def send(*, to: Sequence[str], subject: str, template: str, context: Mapping[str
     if settings.MAIL is None:
         log.info("mail.not_set_up", subject=subject, addresses=len(to))
         return
-    text = render_to_string(f"mail/{template}.txt", {"support": settings.SUPPORT_CONTACT, **context})
+    # Plain text: nothing in it is HTML, so nothing is escaped.
+    plain = Context({"support": settings.SUPPORT_CONTACT, **context}, autoescape=False)
+    text = Engine.get_default().get_template(f"mail/{template}.txt").render(plain)
     post(to=to, subject=subject, text=text)
 
 

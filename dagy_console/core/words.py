@@ -87,7 +87,9 @@ def state(name: str) -> str:
 
 
 def plural(noun: str) -> str:
-    """ "trace" is "traces", "entry" "entries"."""
+    """ "trace" is "traces", "entry" "entries", "person" "people"."""
+    if noun == "person":
+        return "people"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
     return f"{noun}es" if noun.endswith(("s", "x", "ch", "sh")) else f"{noun}s"

@@ -15,13 +15,13 @@ class SuspensionForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         max_length=reasons.MOST,
-        widget=forms.Textarea,
+        widget=forms.Textarea(attrs={"rows": 3}),
         help_text="For the record, and for the owners' audit.",
     )
     note = forms.CharField(
         label="Note to the customer",
         max_length=reasons.MOST,
-        widget=forms.Textarea,
+        widget=forms.Textarea(attrs={"rows": 3}),
         required=False,
         help_text="Members see it instead of the console, and the owners get it by mail.",
     )

@@ -6,10 +6,11 @@ from typing import Any
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When
-from django.db.models.functions import Coalesce, Concat, Now
+from django.db.models.functions import Coalesce, Concat, Greatest, Now
 
 from dagy_console.accounts.models import AccessToken, ApiKey, Membership, Organization, Suspension
 from dagy_console.accounts.selectors import suspensions_in_force
+from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
 from dagy_console.core.permissions import Permission, Role
@@ -33,9 +34,13 @@ def with_health(rows: QuerySet[Organization]) -> QuerySet[Organization]:
     seen = UserSession.objects.filter(user__memberships__organization=OuterRef("pk")).values(
         "user__memberships__organization"
     )
+    # Greatest leaves out what is not there: who has signed out has left entries.
+    done = AuditEntry.objects.filter(org_id=OuterRef("pk"), actor_role__in=Role).order_by("-at")
     return rows.annotate(
         members=Coalesce(Subquery(members.annotate(n=Count("pk")).values("n"), output_field=IntegerField()), 0),
-        last_activity=Subquery(seen.annotate(at=Max("last_seen_at")).values("at")),
+        last_activity=Greatest(
+            Subquery(seen.annotate(at=Max("last_seen_at")).values("at")), Subquery(done.values("at")[:1])
+        ),
         **{figure.name: figure.count() for figure in registry.figures.values()},
     )
 

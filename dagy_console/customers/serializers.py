@@ -92,4 +92,4 @@ def customer_row(customer: Any, query: Query | None = None) -> dict[str, Any]:
 
 def preview_rows(preview: Preview) -> list[str]:
     """What a suspension stops, in words: "3 members", "2 sessions"."""
-    return [counted(count, noun) for _, noun, count in preview.hits]
+    return [counted(count, noun) for name, noun, count in preview.hits if count or name == "members"]

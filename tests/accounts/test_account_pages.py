@@ -73,7 +73,7 @@ class TestTheOverview:
 
     def test_apps_have_their_place_in_it(self, browse, bob, monkeypatch):
         monkeypatch.setattr(
-            "dagy_console.accounts.account_pages.ACCOUNT_PLACES",
+            "dagy_console.accounts.account_places.ACCOUNT_PLACES",
             [*ACCOUNT_PLACES, AccountPlace("Sessions", "home", "Where you are signed in.")],
         )
         page = browse(bob).get("/console/account/").content.decode()

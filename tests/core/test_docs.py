@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from dagy_console.accounts.search import API_KEYS, IMPERSONATIONS, MEMBERS, SESSIONS
 from dagy_console.api import api
 from dagy_console.audit.actions import Action
 from dagy_console.audit.search import ENTRIES
 from dagy_console.core import health
 from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
+from dagy_console.customers.search import CUSTOMERS
 from dagy_console.exceptions.search import TRACES
 from dagy_console.listing.language import Listing
 
@@ -55,6 +57,13 @@ def test_every_key_of_the_search_language_is_listed(heading: str, listing: Listi
     table = (DOCS / "api.md").read_text().split(f"\n{heading}:\n\n")[1].split("\n\n")[0]
     told = {key for line in table.splitlines() for key in re.findall(r"`(\w+):[^`]*`", line.split(" | ")[0])}
     assert told == set(listing.names)
+
+
+def test_every_key_of_the_other_lists_is_listed() -> None:
+    text = (DOCS / "api.md").read_text()
+    for listing in (CUSTOMERS, MEMBERS, SESSIONS, IMPERSONATIONS, API_KEYS):
+        (row,) = re.findall(rf"^\| {listing.plural}[^|]* \| ((?:`\w+:` ?)+)\|$", text, re.MULTILINE)
+        assert [code.rstrip(":") for code in _codes(row)] == [key.name for key in listing.keys]
 
 
 def test_every_health_component_is_listed() -> None:

@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.utils import timezone
 
+from dagy_console.accounts.models import Organization, Suspension
 from dagy_console.core import environment, mail
 from dagy_console.core.health import Status
 from dagy_console.core.models import OutgoingMail
@@ -71,6 +72,13 @@ def test_several_addresses_see_nothing_of_each_other(server, db):
     ((to, message),) = server.taken
     assert to == ["bob@blue.example", "vera@blue.example"]
     assert "vera" not in message.as_string() and "bob" not in message.as_string()
+
+
+def test_a_text_is_no_html(db):
+    suspension = Suspension(organization=Organization(id="org_x", name="Bob's <Shop> & Co"), note='"Call" us')
+    mail.send(to=["x@x.example"], subject="x", template="organization_suspended", context={"suspension": suspension})
+    text = OutgoingMail.objects.get().text
+    assert "Bob's <Shop> & Co" in text and '"Call" us' in text
 
 
 def test_it_goes_with_its_transaction_or_not_at_all(db):

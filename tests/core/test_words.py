@@ -84,3 +84,7 @@ def test_templates_say_what_the_functions_say_and_nothing_of_what_is_not_there()
     page = engines["django"].from_string(", ".join(f"{{{{ {said} }}}}" for said in filters))
     values = {"n": 1_200, "s": "succeeded", "t": "abcdefgh", "none": None}
     assert page.render(values) == "1,200 traces, 1,200, ok, done, ab…gh, , "
+
+
+def test_one_person_and_two_people():
+    assert (words.counted(1, "person"), words.counted(2, "person")) == ("1 person", "2 people")
