@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import include, path
 
-from dagy_console import home
+from dagy_console import access, home
 from dagy_console.accounts.team import views as team
 from dagy_console.api import api
 from dagy_console.core import views as core
@@ -23,6 +23,7 @@ urlpatterns = [
     path("", home.root),
     path("console/", home.home, name="home"),
     path("console/system/", home.system, name="system"),
+    path("console/system/access/", access.page, name="access"),
     path("console/preferences/", core.preferences, name="preferences"),
     path("console/exceptions/", include("dagy_console.exceptions.urls")),
     path("console/account/api-keys/", include("dagy_console.accounts.api_keys.urls")),

@@ -19,7 +19,7 @@ from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.sessions import using
 from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.actors import Actor
-from dagy_console.core.http import redirect_to_sign_in
+from dagy_console.core.http import is_api, redirect_to_sign_in
 
 _WITHOUT_ACTOR = ("/health", "/static/", "/docs", "/openapi.json")
 
@@ -47,9 +47,10 @@ class ActorMiddleware:
 def actor_of(request: HttpRequest) -> Actor | None:
     """The actor of the bearer token or the session; None where there is none that counts.
 
-    A bearer token that is given decides alone: a wrong one never falls back to the session.
+    A bearer token that is given to the API decides alone: a wrong one never falls back to the session. Pages are for
+    browsers, and look at their session alone.
     """
-    header = request.headers.get("Authorization", "")
+    header = request.headers.get("Authorization", "") if is_api(request) else ""
     return credentials.bearer(header, origin_of(request)) if header else _actor_of_session(request)
 
 

@@ -10,6 +10,7 @@ from dagy_console.accounts.api_keys.presenting import key_out
 from dagy_console.accounts.search import API_KEYS
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
 from dagy_console.core.errors import Invalid
+from dagy_console.core.permissions import Permission
 from dagy_console.core.times import parse_time
 from dagy_console.listing.api import ListParams, list_page
 
@@ -60,6 +61,7 @@ def create_api_key(request: ApiRequest, body: ApiKeyIn) -> Status[dict[str, Any]
     actor = request.actor
     org_id = body.org_id or (None if actor.super_admin else actor.org_id or None)
     if org_id is None and len(actor.org_ids) > 1:
+        actor.require_somewhere(Permission.API_KEYS_WRITE)
         raise Invalid.field("org_id", f"say for which organization: {', '.join(actor.org_ids)}")
     key, token = services.create_api_key(
         actor=actor, name=body.name, org_id=org_id, scopes=body.scopes, expires_at=_moment(body.expires_at)

@@ -13,6 +13,8 @@ from dagy_console.accounts.api_keys.forms import ApiKeyForm
 from dagy_console.accounts.api_keys.presenting import key_row
 from dagy_console.accounts.search import API_KEYS
 from dagy_console.accounts.sudo import sudo_required
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import refuse_impersonator
 from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
@@ -32,6 +34,7 @@ def keys(request: ConsoleRequest) -> HttpResponse:
 def new_key(request: ConsoleRequest) -> HttpResponse:
     """The form; and in answer to it the key, which no other page shows."""
     request.actor.require_somewhere(Permission.API_KEYS_WRITE)
+    refuse_impersonator(Action.API_KEY_CREATED, request.actor)
     form = ApiKeyForm(request.POST if request.method == "POST" else None, actor=request.actor)
     if form.is_valid():
         try:

@@ -1,0 +1,195 @@
+"""Who may open which door: one row for each page and each operation of the API, and the page that shows them.
+
+The services ask for the permissions by themselves; the rows say what they ask for. tests/test_access.py goes through
+every door as everybody, and fails where an answer is another than its row says, or where a door has no row.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpResponse
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.views.decorators.http import require_safe
+
+from dagy_console.api import api
+from dagy_console.core.actors import Actor, ActorKind, Impersonator
+from dagy_console.core.http import ConsoleRequest, render_page
+from dagy_console.core.permissions import Permission, Role
+
+P = Permission
+# Where who is not signed in signs in, or proves who they are: allauth's names, and what stands beside them.
+ENTRANCES = ("account_", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a door asks for. `permission` None: to be signed in; `is_open`: nothing.
+
+    `keys`: it is about somebody's own credentials, which nobody touches who acts as them. `or_own`: without the
+    permission too, for what is one's own.
+    """
+
+    permission: Permission | None = None
+    is_open: bool = False
+    keys: bool = False
+    or_own: bool = False
+
+    def allows(self, actor: Actor | None) -> bool:
+        if actor is None or actor.is_locked_out:
+            return actor is None and self.is_open
+        if self.keys and actor.impersonator:
+            return False
+        return self.permission is None or actor.can_somewhere(self.permission)
+
+
+OPEN, SIGNED_IN, OWN_KEYS = Access(is_open=True), Access(), Access(keys=True)
+PAGES = {
+    "home": SIGNED_IN,
+    "preferences": SIGNED_IN,
+    "system": Access(P.PLATFORM_READ),
+    "access": Access(P.PLATFORM_READ),
+    "exceptions:list": Access(P.EXCEPTIONS_READ),
+    "exceptions:trace": Access(P.EXCEPTIONS_READ),
+    "exceptions:content": Access(P.EXCEPTIONS_READ),
+    "exceptions:download": Access(P.EXCEPTIONS_DOWNLOAD),
+    "exceptions:deletions": Access(P.EXCEPTIONS_DELETE),
+    "exceptions:deletion-confirm": Access(P.EXCEPTIONS_DELETE),
+    "exceptions:deletion-start": Access(P.EXCEPTIONS_DELETE),
+    "exceptions:deletion": Access(P.EXCEPTIONS_DELETE),
+    "exceptions:deletion-cancel": Access(P.EXCEPTIONS_DELETE),
+    "customers:list": Access(P.CUSTOMERS_READ),
+    "customers:customer": Access(P.CUSTOMERS_READ),
+    "customers:suspend": Access(P.CUSTOMERS_SUSPEND),
+    "customers:unsuspend": Access(P.CUSTOMERS_SUSPEND),
+    "accounts:sessions": Access(P.SESSIONS_REVOKE),
+    "accounts:session-end": Access(P.SESSIONS_REVOKE, keys=True, or_own=True),
+    "accounts:sessions-revoke": Access(P.SESSIONS_REVOKE),
+    "accounts:impersonations": Access(P.USERS_IMPERSONATE),
+    "accounts:impersonation-start": Access(P.USERS_IMPERSONATE),
+    "accounts:impersonation-end": SIGNED_IN,
+    "accounts:impersonation-end-other": Access(P.USERS_IMPERSONATE),
+    "accounts:team": Access(P.TEAM_READ),
+    "accounts:invite": Access(P.TEAM_WRITE),
+    "accounts:invitation-withdraw": Access(P.TEAM_WRITE),
+    "accounts:member": Access(P.TEAM_WRITE),
+    "accounts:member-remove": Access(P.TEAM_WRITE, or_own=True),
+    "api-keys:list": Access(P.API_KEYS_READ),
+    "api-keys:new": Access(P.API_KEYS_WRITE, keys=True),
+    "api-keys:revoke": Access(P.API_KEYS_WRITE, keys=True),
+    "audit:list": Access(P.AUDIT_READ),
+    "account": SIGNED_IN,
+    "accounts:own-sessions": SIGNED_IN,
+    "accounts:sessions-end-others": OWN_KEYS,
+    "mfa_activate_totp": OWN_KEYS,
+    "mfa_deactivate_totp": OWN_KEYS,
+    "mfa_view_recovery_codes": OWN_KEYS,
+    "mfa_generate_recovery_codes": OWN_KEYS,
+    "mfa_add_webauthn": OWN_KEYS,
+    "mfa_edit_webauthn": OWN_KEYS,
+    "mfa_remove_webauthn": OWN_KEYS,
+}
+OPERATIONS = {
+    "POST /auth/login": OPEN,
+    "POST /auth/logout": SIGNED_IN,
+    "GET /me": SIGNED_IN,
+    "GET /users/me": SIGNED_IN,
+    "GET /team/members": Access(P.TEAM_READ),
+    "POST /team/invitations": Access(P.TEAM_WRITE),
+    "PATCH /team/members/{user_id}": Access(P.TEAM_WRITE),
+    "DELETE /team/members/{user_id}": Access(P.TEAM_WRITE, or_own=True),
+    "GET /api-keys": Access(P.API_KEYS_READ),
+    "POST /api-keys": Access(P.API_KEYS_WRITE, keys=True),
+    "DELETE /api-keys/{api_key_id}": Access(P.API_KEYS_WRITE, keys=True),
+    "GET /audit-logs": Access(P.AUDIT_READ),
+    "GET /audit-logs/{entry_id}": Access(P.AUDIT_READ),
+    "GET /admin/customers": Access(P.CUSTOMERS_READ),
+    "GET /admin/customers/{org_id}": Access(P.CUSTOMERS_READ),
+    "GET /admin/customers/{org_id}/suspension-preview": Access(P.CUSTOMERS_SUSPEND),
+    "POST /admin/customers/{org_id}/suspend": Access(P.CUSTOMERS_SUSPEND),
+    "POST /admin/customers/{org_id}/unsuspend": Access(P.CUSTOMERS_SUSPEND),
+    "GET /admin/sessions": Access(P.SESSIONS_REVOKE),
+    "DELETE /admin/sessions/{session_id}": Access(P.SESSIONS_REVOKE),
+    "POST /admin/sessions/revoke": Access(P.SESSIONS_REVOKE),
+    "GET /admin/impersonations": Access(P.USERS_IMPERSONATE),
+    "POST /admin/impersonations": Access(P.USERS_IMPERSONATE),
+    "DELETE /admin/impersonations/{impersonation_id}": Access(P.USERS_IMPERSONATE, or_own=True),
+    "GET /admin/exceptions": Access(P.EXCEPTIONS_READ),
+    "GET /admin/exceptions/summary": Access(P.EXCEPTIONS_READ),
+    "GET /admin/exceptions/content": Access(P.EXCEPTIONS_READ),
+    "GET /admin/exceptions/download": Access(P.EXCEPTIONS_DOWNLOAD),
+    "DELETE /admin/exceptions": Access(P.EXCEPTIONS_DELETE),
+    "POST /admin/exceptions/deletions": Access(P.EXCEPTIONS_DELETE),
+    "GET /admin/exceptions/deletions/{job_id}": Access(P.EXCEPTIONS_DELETE),
+    "POST /admin/exceptions/deletions/{job_id}/cancel": Access(P.EXCEPTIONS_DELETE),
+    "GET /demo/error": OPEN,
+    "POST /demo/error": OPEN,
+}
+
+
+def pages() -> dict[str, str]:
+    """The console's pages that are no entrances: name -> address."""
+    return {name: f"/{route}" for name, route in _walk(get_resolver().url_patterns) if not name.startswith(ENTRANCES)}
+
+
+def operations() -> list[str]:
+    """The API's operations: "GET /me"."""
+    return sorted(
+        {
+            f"{method} {prefix}{path}"
+            for prefix, router in api._routers
+            for path, view in router.path_operations.items()
+            for operation in view.operations
+            for method in operation.methods
+        }
+    )
+
+
+def _walk(patterns: list[URLPattern | URLResolver], names: str = "", route: str = "") -> Iterator[tuple[str, str]]:
+    for pattern in patterns:
+        here = f"{route}{pattern.pattern}"
+        if isinstance(pattern, URLPattern):
+            if pattern.name:
+                yield f"{names}{pattern.name}", here
+        elif pattern.namespace != api.urls_namespace:
+            yield from _walk(pattern.url_patterns, f"{pattern.namespace}:" if pattern.namespace else names, here)
+
+
+def _as_owner(*, read_only: bool) -> Actor:
+    by = Impersonator(id="", email="", expires_at=datetime.max.replace(tzinfo=UTC), read_only=read_only)
+    return Actor(kind=ActorKind.USER, roles={"": Role.OWNER}, impersonator=by)
+
+
+EVERYBODY = {
+    "nobody": None,
+    **{role.value: Actor(kind=ActorKind.USER, roles={"": role}) for role in reversed(Role)},
+    "super admin": Actor(kind=ActorKind.USER, super_admin=True),
+    "looking as an owner": _as_owner(read_only=True),
+    "acting as an owner": _as_owner(read_only=False),
+    "suspended": Actor(kind=ActorKind.USER, suspended=frozenset({""})),
+}
+
+
+def rows(doors: dict[str, Access], addresses: dict[str, str]) -> list[dict[str, Any]]:
+    """For each door its address, what it asks for, and for each of EVERYBODY whether it opens."""
+    return [
+        {
+            "door": addresses[name],
+            "needs": "nothing" if access.is_open else access.permission or "to be signed in",
+            "or_own": access.or_own,
+            "cells": [access.allows(actor) for actor in EVERYBODY.values()],
+        }
+        for name, access in doors.items()
+    ]
+
+
+@require_safe
+def page(request: ConsoleRequest) -> HttpResponse:
+    """Who may open which door."""
+    request.actor.require(Permission.PLATFORM_READ)
+    tables = [
+        {"title": "Pages", "rows": rows(PAGES, pages())},
+        {"title": "API", "rows": rows(OPERATIONS, {name: name for name in OPERATIONS})},
+    ]
+    return render_page(request, "access.html", {"nav": "system", "tables": tables, "everybody": list(EVERYBODY)})

@@ -1,0 +1,330 @@
+"""The matrix: every page and every operation of the API, opened as everybody, answers as access.py says."""
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import pytest
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+from django.test import Client
+from django.urls import reverse
+
+from dagy_console.access import EVERYBODY, OPERATIONS, PAGES, operations, pages
+from dagy_console.accounts.api_keys import services as api_keys
+from dagy_console.accounts.credentials import IMPERSONATING, actor_for, bearer
+from dagy_console.accounts.impersonation import services as impersonation
+from dagy_console.accounts.models import ApiKey, Impersonation, Invitation, Membership, Organization, Suspension, User
+from dagy_console.accounts.team import services as team
+from dagy_console.audit.models import AuditEntry
+from dagy_console.core.actors import Actor, Origin
+from dagy_console.core.database import horizon
+from dagy_console.core.permissions import Permission, Role
+from dagy_console.core.times import to_rfc3339
+from dagy_console.exceptions.deletions import services as deletion
+from dagy_console.exceptions.models import DeletionJob, Trace
+from tests.conftest import PASSWORD
+
+# Door -> (for a page: method;) what it is given, and what a super admin gets, for whom that succeeds.
+GIVEN_PAGES = {
+    "home": ("GET", {}, 200),
+    "system": ("GET", {}, 200),
+    "preferences": ("POST", {"theme": "dark"}, 302),
+    "exceptions:list": ("GET", {"q": "org:org_blue"}, 200),
+    "exceptions:trace": ("GET", {"key": "{key}"}, 200),
+    "exceptions:content": ("GET", {"key": "{key}"}, 200),
+    "exceptions:download": ("POST", {"key": "{key}"}, 303),
+    "exceptions:deletions": ("GET", {}, 200),
+    "exceptions:deletion-confirm": ("POST", {"key": "{key}"}, 200),
+    "exceptions:deletion-start": (
+        "POST",
+        {
+            "keys_json": '["{key}"]',
+            "cutoff": "{now}",
+            "snapshot": "{snapshot}",
+            "expected_count": "1",
+            "typed_count": "1",
+        },
+        302,
+    ),
+    "exceptions:deletion": ("GET", {}, 200),
+    "exceptions:deletion-cancel": ("POST", {}, 302),
+    "api-keys:list": ("GET", {}, 200),
+    "api-keys:new": ("GET", {}, 200),
+    "api-keys:revoke": ("POST", {}, 302),
+    "audit:list": ("GET", {}, 200),
+    "customers:list": ("GET", {"q": "status:active"}, 200),
+    "customers:customer": ("GET", {}, 200),
+    "customers:suspend": ("POST", {"reason": "unpaid since June", "running_runs": "finish"}, 302),
+    "customers:unsuspend": ("POST", {"reason": "paid in July"}, 302),
+    "accounts:team": ("GET", {"q": "role:owner"}, 200),
+    "accounts:invite": ("POST", {"email": "new@blue.example", "role": "viewer"}, 302),
+    "accounts:invitation-withdraw": ("POST", {}, 302),
+    "accounts:member": ("POST", {"role": "admin"}, 302),
+    "accounts:member-remove": ("POST", {}, 302),
+    "accounts:own-sessions": ("GET", {}, 200),
+    "accounts:sessions-end-others": ("POST", {}, 302),
+    "accounts:sessions": ("GET", {"q": "org:org_blue"}, 200),
+    "accounts:session-end": ("POST", {}, 302),
+    "accounts:sessions-revoke": ("POST", {"email": "bob@blue.example", "reason": "a stolen laptop"}, 302),
+    "accounts:impersonations": ("GET", {}, 200),
+    "accounts:impersonation-start": (
+        "POST",
+        {"email": "bob@blue.example", "reason": "Ticket 4711", "minutes": "15", "mode": "read"},
+        302,
+    ),
+    "accounts:impersonation-end": ("POST", {}, 302),
+    "accounts:impersonation-end-other": ("POST", {}, 302),
+    "account": ("GET", {}, 200),
+    "mfa_activate_totp": ("GET", {}, 302),
+    "mfa_deactivate_totp": ("GET", {}, 404),
+    "mfa_view_recovery_codes": ("GET", {}, 404),
+    "mfa_generate_recovery_codes": ("POST", {}, 302),
+    "mfa_add_webauthn": ("GET", {}, 302),
+    "mfa_edit_webauthn": ("POST", {"name": "x"}, 302),
+    "mfa_remove_webauthn": ("POST", {}, 302),
+    "access": ("GET", {}, 200),
+}
+GIVEN_OPERATIONS = {
+    "POST /auth/login": ({"email": "alice@dagy.example", "password": PASSWORD}, 200),
+    "POST /auth/logout": ({}, 204),
+    "GET /me": ({}, 200),
+    "GET /users/me": ({}, 200),
+    "GET /team/members": ({}, 200),
+    "POST /team/invitations": ({"email": "new@blue.example", "org_id": "org_blue"}, 201),
+    "PATCH /team/members/{user_id}": ({"role": "admin", "org_id": "org_blue"}, 200),
+    "DELETE /team/members/{user_id}": ({"?": "org_id=org_blue"}, 204),
+    "GET /admin/customers": ({"limit": "5"}, 200),
+    "GET /admin/customers/{org_id}": ({}, 200),
+    "GET /admin/customers/{org_id}/suspension-preview": ({}, 200),
+    "POST /admin/customers/{org_id}/suspend": ({"reason": "unpaid since June"}, 200),
+    "POST /admin/customers/{org_id}/unsuspend": ({"reason": "paid in July"}, 409),
+    "GET /admin/sessions": ({}, 200),
+    "DELETE /admin/sessions/{session_id}": ({}, 204),
+    "POST /admin/sessions/revoke": ({"email": "bob@blue.example", "reason": "a stolen laptop"}, 200),
+    "POST /admin/impersonations": ({"email": "bob@blue.example", "reason": "Ticket 4711"}, 201),
+    "GET /admin/impersonations": ({}, 200),
+    "DELETE /admin/impersonations/{impersonation_id}": ({}, 204),
+    "POST /api-keys": ({"name": "CI"}, 201),
+    "GET /api-keys": ({}, 200),
+    "DELETE /api-keys/{api_key_id}": ({}, 204),
+    "GET /admin/exceptions": ({"limit": "5"}, 200),
+    "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200),
+    "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200),
+    "POST /admin/exceptions/deletions": ({"keys": ["{key}"], "expected_count": 1}, 202),
+    "GET /admin/exceptions/deletions/{job_id}": ({}, 200),
+    "POST /admin/exceptions/deletions/{job_id}/cancel": ({}, 202),
+    "GET /admin/exceptions/content": ({"key": "{key}"}, 200),
+    "GET /admin/exceptions/download": ({"key": "{key}"}, 200),
+    "GET /audit-logs": ({}, 200),
+    "GET /audit-logs/{entry_id}": ({}, 200),
+    "GET /demo/error": ({}, 500),
+    "POST /demo/error": ({}, 500),
+}
+# The facts that a page's address is made of.
+ARGUMENTS = {
+    "exceptions:deletion": "job",
+    "exceptions:deletion-cancel": "job",
+    "accounts:session-end": "session",
+    "accounts:invite": "org",
+    "accounts:invitation-withdraw": "invitation",
+    "accounts:member": "org user",
+    "accounts:member-remove": "org user",
+    "api-keys:revoke": "api_key",
+    "customers:customer": "org",
+    "customers:suspend": "org",
+    "customers:unsuspend": "org",
+    "accounts:impersonation-end-other": "impersonation",
+    "mfa_edit_webauthn": "passkey",
+    "mfa_remove_webauthn": "passkey",
+}
+
+
+def test_every_page_and_every_operation_has_its_row_and_its_cells():
+    assert sorted(pages()) == sorted(PAGES) == sorted(GIVEN_PAGES)
+    assert operations() == sorted(OPERATIONS) == sorted(GIVEN_OPERATIONS)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A client and the actor that it acts as; `is_suspended`: everything is refused."""
+
+    client: Client
+    actor: Actor | None
+
+
+def _member(name: str, *places: tuple[str, Role]) -> User:
+    user = User.objects.create(email=f"{name}@blue.example", name=name)
+    for org_id, role in places:
+        organization, _ = Organization.objects.get_or_create(id=org_id, defaults={"name": org_id})
+        Membership.objects.create(user=user, organization=organization, role=role)
+    return user
+
+
+@pytest.fixture
+def people(alice, bob, vera):
+    return {
+        "owner": bob,
+        "admin": _member("ada", ("org_blue", Role.ADMIN)),
+        "developer": _member("dan", ("org_blue", Role.DEVELOPER)),
+        "viewer": vera,
+        "member of two": _member("bea", ("org_blue", Role.VIEWER), ("org_red", Role.DEVELOPER)),
+        "suspended": _member("sue", ("org_grey", Role.OWNER)),
+        "super admin": alice,
+    }
+
+
+@pytest.fixture
+def facts(bucket, indexed, as_actor, browse, people, charlie):
+    """One of everything that a door is about, all of org_blue where it is an organization's."""
+    key = bucket.put()
+    indexed()
+    staff, owner = as_actor(people["super admin"]), as_actor(people["owner"])
+    job = deletion.start_key_deletion(actor=staff, keys=["exceptions/org_blue/elsewhere.json"], expected_count=1)
+    Membership.objects.create(user=charlie, organization_id="org_blue", role=Role.DEVELOPER)
+    invitation = team.invite(actor=owner, org_id="org_blue", email="x@x.example", role="viewer")
+    acts, _ = impersonation.start(actor=staff, email=people["owner"].email, reason="Ticket 4711", minutes=15)
+    browse(charlie)
+    now = horizon()
+    return {
+        "key": key,
+        "job": str(job.id),
+        "entry": str(AuditEntry.objects.get(action="invitation.created").id),
+        "now": to_rfc3339(now.at),
+        "snapshot": now.snapshot,
+        "org": "org_blue",
+        "impersonation": str(acts.pk),
+        "user": str(charlie.pk),
+        "invitation": str(invitation.pk),
+        "session": str(UserSession.objects.get(user=charlie).pk),
+        "api_key": str(api_keys.create_api_key(actor=owner, name="CI", org_id="org_blue")[0].pk),
+        "passkey": "1",
+    }
+
+
+@pytest.fixture
+def by_browser(browse, people, as_actor):
+    """Everybody with a session."""
+    callers = {name: Caller(browse(user), as_actor(user)) for name, user in people.items()}
+    for name, read_only in (("looking as an owner", True), ("acting as an owner", False)):
+        client = browse(people["super admin"])
+        acts = _acts(people, as_actor, read_only=read_only, session="session:matrix")[0]
+        session = client.session
+        session[IMPERSONATING] = str(acts.pk)
+        session.save()
+        callers[name] = Caller(client, replace(as_actor(people["owner"]), impersonator=_by(acts)))
+    return _with_suspension(callers | {"nobody": Caller(Client(), None)})
+
+
+@pytest.fixture
+def by_token(api, people, as_actor):
+    """Everybody with an access token, and keys with scopes."""
+    callers = {name: Caller(api(user), as_actor(user)) for name, user in people.items()}
+    for name, read_only in (("looking as an owner", True), ("acting as an owner", False)):
+        callers[name] = _bearer(_acts(people, as_actor, read_only=read_only)[1])
+    scopes = [Permission.TEAM_READ, Permission.AUDIT_READ, Permission.CUSTOMERS_READ]
+    for name, who, org_id, more in (("key", "owner", "org_blue", ()), ("staff's key", "super admin", None, scopes[2:])):
+        actor = as_actor(people[who])
+        _, key = api_keys.create_api_key(actor=actor, name=name, org_id=org_id, scopes=[*scopes[:2], *more])
+        callers[name] = _bearer(key)
+    return _with_suspension(callers | {"nobody": Caller(Client(), None)})
+
+
+def _acts(people, as_actor, **given):
+    staff, email = as_actor(people["super admin"]), people["owner"].email
+    return impersonation.start(actor=staff, email=email, reason="Ticket 4711", minutes=15, **given)
+
+
+def _by(acts):
+    return replace(EVERYBODY["acting as an owner"].impersonator, read_only=acts.read_only)
+
+
+def _bearer(token):
+    header = f"Bearer {token}"
+    return Caller(Client(headers={"Authorization": header}), bearer(header, Origin()))
+
+
+def _with_suspension(callers):
+    """Once everybody has come in."""
+    Suspension.objects.create(organization_id="org_grey", reason="unpaid", suspended_by="alice")
+    sue = User.objects.get(email="sue@blue.example")
+    return callers | {"suspended": replace(callers["suspended"], actor=actor_for(sue, Origin()))}
+
+
+def filled(value, facts):
+    """The given parameters with the facts of this test in them."""
+    text = json.dumps(value)
+    for name, fact in facts.items():
+        text = text.replace(f"{{{name}}}", fact)
+    return json.loads(text)
+
+
+@contextmanager
+def undone():
+    """Whatever happens is taken back, so that everybody finds the same."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+def tally():
+    """What there is, but for the entries that tell of refusals."""
+    models = (Trace, DeletionJob, Suspension, Impersonation, Invitation, Membership, ApiKey, UserSession)
+    states = list(DeletionJob.objects.order_by("id").values_list("state", flat=True))
+    return [model.objects.count() for model in models], states, AuditEntry.objects.exclude(outcome="denied").count()
+
+
+def check(access, callers, call, succeeds):
+    """Each answers as its row says; who is refused has changed nothing."""
+    for name, caller in callers.items():
+        with undone():
+            before = tally()
+            answer = call(caller.client)
+            status = answer.status_code
+            if access.allows(caller.actor):
+                assert status == succeeds or (name != "super admin" and status not in (401, 403)), f"{name}: {status}"
+            elif caller.actor is None:
+                assert status == 401 or answer["Location"].startswith("/accounts/login/?next="), f"{name}: {status}"
+            else:
+                assert status in (403, 404), f"{name}: {status}"
+                assert tally() == before, f"{name} was refused, and has changed something"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_answers_everybody_as_its_row_says(name, by_browser, facts):
+    method, given, succeeds = GIVEN_PAGES[name]
+    url = reverse(name, args=[facts[fact] for fact in ARGUMENTS.get(name, "").split()])
+    given = filled(given, facts)
+    check(
+        PAGES[name], by_browser, lambda client: (client.get if method == "GET" else client.post)(url, given), succeeds
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_an_operation_answers_everybody_as_its_row_says(operation, by_token, facts):
+    method, path = operation.split()
+    given, succeeds = GIVEN_OPERATIONS[operation]
+    for name, fact in facts.items():
+        path = path.replace(f"{{{name}_id}}", fact)
+    given = filled(given, facts)
+    check(OPERATIONS[operation], by_token, lambda client: call_operation(client, method, path, given), succeeds)
+
+
+def call_operation(client, method, path, given):
+    if method == "GET":
+        return client.get(path, given)
+    query = given.get("?", "")
+    given = {name: value for name, value in given.items() if name != "?"}
+    return client.generic(method, f"{path}?{query}", json.dumps(given), content_type="application/json")
+
+
+def test_the_page_shows_each_row(browse, alice, bob):
+    page = browse(alice).get("/console/system/access/").content.decode()
+    assert page.count("<tr>") == len(PAGES) + len(OPERATIONS) + 2
+    assert "/console/customers/&lt;str:org_id&gt;/suspend/" in page and "customers.suspend" in page
+
+
+def test_what_the_page_says_of_roles_is_what_the_table_of_permissions_says():
+    access = OPERATIONS["POST /team/invitations"]
+    allowed = {name for name, actor in EVERYBODY.items() if access.allows(actor)}
+    assert allowed == {"admin", "owner", "super admin", "acting as an owner"}
