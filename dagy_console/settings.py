@@ -211,6 +211,12 @@ ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = None
 # By caller, and by caller and account; nobody's failures count for a caller elsewhere.
 ACCOUNT_RATE_LIMITS = {"login_failed": "10/m/ip,5/m/key", "reauthenticate": "10/m/user"}
+ACCOUNT_RATE_LIMITS |= {"reset_password": "10/m/ip,3/10m/key", "reset_password_from_key": "20/m/ip"}
+ACCOUNT_FORMS = {
+    "reset_password": "dagy_console.accounts.password_reset.forms.AskForm",
+    "reset_password_from_key": "dagy_console.accounts.password_reset.forms.NewPasswordForm",
+}
+PASSWORD_RESET_TIMEOUT = 3600
 # How long a proof of who one is counts for what asks for a fresh one.
 SUDO_SECONDS = env.whole("DAGY_SUDO_SECONDS", 900, least=10, most=86_400)
 # Whether the owners of an organization get a mail when the staff acts as one of its members.

@@ -8,6 +8,7 @@ from dagy_console.accounts import account_pages as own
 from dagy_console.accounts import entrance_pages as entrance
 from dagy_console.accounts.guard import changes_credentials as guarded
 from dagy_console.accounts.guard import proves_anew
+from dagy_console.accounts.password_reset import views as reset
 
 urlpatterns = [
     # The session and its audit entry come into being together.
@@ -29,6 +30,14 @@ urlpatterns = [
         proves_anew(entrance.ReauthenticateByPasskey.as_view()),
         name="mfa_reauthenticate_webauthn",
     ),
+    path("accounts/password/reset/", reset.AskForLink.as_view(), name="account_reset_password"),
+    path("accounts/password/reset/asked/", reset.asked, name="account_reset_password_done"),
+    path(
+        "accounts/password/reset/<str:uidb36>/<str:key>/",
+        transaction.atomic(reset.SetNewPassword.as_view()),
+        name="account_reset_password_from_key",
+    ),
+    path("accounts/password/reset/done/", reset.changed, name="account_reset_password_from_key_done"),
     path("console/account/", own.overview, name="account"),
     path("console/account/password/", guarded(own.ChangePassword.as_view()), name="account_change_password"),
     path("console/account/totp/", guarded(own.SetUpTotp.as_view()), name="mfa_activate_totp"),

@@ -42,6 +42,7 @@ class Action(StrEnum):
     PASSKEY_ADDED = "user.passkey_added", "Added a passkey", Nature.CREDENTIALS
     PASSKEY_RENAMED = "user.passkey_renamed", "Renamed a passkey", Nature.CREDENTIALS
     PASSKEY_REMOVED = "user.passkey_removed", "Removed a passkey", Nature.CREDENTIALS
+    PASSWORD_RESET_REQUESTED = "user.password_reset_requested", "Asked for a link to a new password", Nature.READS
     MEMBER_ADDED = "membership.created", "Added a member"
     MEMBER_CHANGED = "membership.changed", "Changed a member's role"
     MEMBER_REMOVED = "membership.removed", "Removed a member"

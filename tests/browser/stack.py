@@ -163,6 +163,8 @@ def _environment(profile: Profile, *, name: str, port: int) -> dict[str, str]:
         "DAGY_SPOOL_DIR": str(profile.directory / "spool"),
         "DAGY_DEMO": "1",
         "DAGY_RECONCILE_SECONDS": "3",
+        # People sign in once for all tests; the test of sudo makes its own session old.
+        "DAGY_SUDO_SECONDS": "7200",
         "DAGY_LOG_LEVEL": "INFO",
         "DAGY_LOG_FORMAT": "console",
         "DJANGO_SETTINGS_MODULE": "dagy_console.settings",

@@ -20,6 +20,17 @@ PAGES = {
     "API keys": "/console/account/api-keys/",
     "new API key": "/console/account/api-keys/new/",
     "system": "/console/system/",
+    "who may do what": "/console/system/access/",
+    "customers": "/console/customers/",
+    "customer": "/console/customers/org_blue/",
+    "suspend": "/console/customers/org_blue/suspend/",
+    "sessions": "/console/sessions/",
+    "end sessions": "/console/sessions/revoke/?email=bob%40blue.example",
+    "own sessions": "/console/account/sessions/",
+    "impersonations": "/console/impersonations/",
+    "impersonate": "/console/impersonations/new/",
+    "team": "/console/team/",
+    "invite": "/console/team/org_blue/invite/",
 }
 
 

@@ -1,0 +1,63 @@
+"""A new password by a mailed link.
+
+A request does the same for every address, known or not: what it does about a known one, a worker does later. So neither
+the answer nor its time tells who has an account.
+"""
+
+from allauth.account.forms import default_token_generator
+from allauth.account.utils import user_pk_to_url_str
+from celery import current_app
+from django.conf import settings
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+
+from dagy_console.accounts.credentials import actor_for
+from dagy_console.accounts.models import User
+from dagy_console.accounts.services import people
+from dagy_console.accounts.sessions import services as sessions
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import record
+from dagy_console.core import mail
+from dagy_console.core.actors import Actor, ActorKind, Origin
+
+
+@transaction.atomic
+def ask_for_link(*, origin: Origin, email: str) -> None:
+    """Put on record that somebody asked, and leave the rest to a worker. Where the broker is down no link is sent."""
+    record(
+        Action.PASSWORD_RESET_REQUESTED,
+        # Whoever it was, it need not be who the address belongs to.
+        actor=Actor(kind=ActorKind.ANONYMOUS, origin=origin),
+        resource_type="user",
+        resource_id=email.strip().lower(),
+        resource_name=email,
+    )
+    transaction.on_commit(lambda: _hand_over(email), robust=True)
+
+
+def _hand_over(email: str) -> None:
+    current_app.send_task("accounts.mail_reset_link", [email], retry=False)
+
+
+@transaction.atomic
+def mail_link(email: str) -> None:
+    """Mail the link to the person with this address; to nobody else, nor to who could not come in with it."""
+    user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
+    if user is None or actor_for(user, Origin()).is_locked_out:
+        return
+    names = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
+    url = settings.BASE_URL + reverse("account_reset_password_from_key", kwargs=names)
+    context = {"url": url, "minutes": settings.PASSWORD_RESET_TIMEOUT // 60}
+    mail.send(to=[user.email], subject="A new password for Dagy", template="password_reset", context=context)
+
+
+@transaction.atomic
+def set_new_password(*, user: User, origin: Origin, password: str) -> None:
+    """What was opened with the old password ends: sessions, access tokens, impersonations, and the link itself."""
+    actor = actor_for(user, origin, credential="password_reset")
+    people.set_password(actor=actor, user=user, password=password)
+    sessions.end_others(actor=actor, keep=None)
+    what = "The password was set anew, by a link that was mailed to you. All sessions and access tokens have ended."
+    context = {"what": what, "email": user.email, "origin": origin, "at": timezone.now()}
+    mail.send(to=[user.email], subject="Your Dagy account was changed", template="own_account", context=context)
