@@ -1,6 +1,7 @@
 """Make docs/screenshots/ anew from a console that runs (`make run`): `.local/venv/bin/python docs/make_screenshots.py`.
 
-Needs a Chromium: the one that CHROMIUM names, or the first on PATH. Changes nothing: it stops at a deletion's question.
+Needs a Chromium: the one that CHROMIUM names, or the first on PATH. It stops at a deletion's question; what it does is to
+act as Bob for a moment, read-only.
 """
 
 import argparse
@@ -54,10 +55,23 @@ def _take_all(browser: Browser, run: dict[str, Any]) -> None:
         page.locator("[data-row] [data-open]").first.click()
         page.get_by_role("heading", name="Traceback").wait_for()
         _take(page, "trace-light")
+        _show(page, "/console/customers/org_blue/", "customer")
+        _act_as_bob(page, run["users"]["owner"]["email"])
+        _show(page, "/console/audit/", "impersonation")
+        page.get_by_role("region", name="Impersonation").get_by_role("button").click()
+        page.get_by_role("heading", name="Impersonations").wait_for()
     with _page(browser, run, state, DESK, "dark") as page:
         _show(page, LIST, "exceptions-dark")
     with _page(browser, run, state, PHONE, "light") as page:
         _show(page, LIST, "phone")
+
+
+def _act_as_bob(page: Page, email: str) -> None:
+    page.goto("/console/impersonations/new/")
+    page.get_by_label("Person").fill(email)
+    page.get_by_label("Reason").fill("Ticket 4711: cannot see their runs")
+    page.get_by_role("button", name="Act as this person").click()
+    page.get_by_role("region", name="Impersonation").wait_for()
 
 
 def _sign_in(browser: Browser, run: dict[str, Any]) -> Any:
