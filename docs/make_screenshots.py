@@ -1,7 +1,7 @@
 """Make docs/screenshots/ anew from a console that runs (`make run`): `.local/venv/bin/python docs/make_screenshots.py`.
 
-Needs a Chromium: the one that CHROMIUM names, or the first on PATH. It stops at a deletion's question; what it does is to
-act as Bob for a moment, read-only.
+Needs a Chromium: the one that CHROMIUM names, or the first on PATH. It stops at a deletion's question; all that it does
+is to act as Bob for a moment, read-only.
 """
 
 import argparse

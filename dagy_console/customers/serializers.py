@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import reverse
 
 from dagy_console.accounts.models import Membership, Suspension
-from dagy_console.accounts.search import MEMBERS, SESSIONS
+from dagy_console.accounts.search import API_KEYS, MEMBERS, SESSIONS
 from dagy_console.audit.search import ENTRIES
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
@@ -85,6 +85,7 @@ def customer_row(customer: Any, query: Query | None = None) -> dict[str, Any]:
         "figures": figures,
         "url": reverse("customers:customer", args=[customer.pk]),
         "team_url": MEMBERS.query(Term("org", customer.pk)).url,
+        "keys_url": API_KEYS.query(Term("org", customer.pk)).url,
         "sessions_url": SESSIONS.query(Term("org", customer.pk)).url,
         "audit_url": ENTRIES.query(Term("org", customer.pk)).url,
     }

@@ -64,6 +64,8 @@ def test_its_page_leads_to_exactly_what_was_counted(traces, browse, alice):
     assert "/console/exceptions/?q=org%3Aorg_blue+after%3A-24h" in page
     assert "Invalid flow spec" in page
     assert "/console/customers/org_blue/suspend/" in page
+    for path in ("team", "sessions", "account/api-keys", "audit"):
+        assert f"/console/{path}/?q=org%3Aorg_blue" in page
 
 
 def test_what_customers_are_called_is_shown_as_it_is(browse, alice, db):
