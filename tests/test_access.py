@@ -147,7 +147,7 @@ def test_every_page_and_every_operation_has_its_row_and_its_cells():
 
 @dataclass(frozen=True)
 class Caller:
-    """A client and the actor that it acts as; `is_suspended`: everything is refused."""
+    """A client and the actor that it acts as."""
 
     client: Client
     actor: Actor | None

@@ -191,6 +191,10 @@ class Suspension(models.Model):
         return {name: getattr(self, name) for name in names} | {"suspended": self.lifted_at is None}
 
 
+# How long an impersonation may be asked for.
+IMPERSONATION_MINUTES = (15, 30, 60)
+
+
 class Impersonation(models.Model):
     """A super admin who acts as `user`, from a browser (`session`, as the audit log names it) or by a token (`digest`).
 

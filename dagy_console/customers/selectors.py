@@ -5,7 +5,7 @@ from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
-from django.db.models import Case, Count, Exists, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Concat, Greatest, Now
 
 from dagy_console.accounts.models import AccessToken, ApiKey, Membership, Organization, Suspension
@@ -116,8 +116,3 @@ def owners_of(org_id: str) -> list[str]:
     """The addresses of an organization's owners."""
     rows = Membership.objects.filter(organization=org_id, role=Role.OWNER, user__is_active=True)
     return sorted(rows.values_list("user__email", flat=True))
-
-
-def past_suspensions(actor: Actor, org_id: str, *, limit: int = 5) -> list[Suspension]:
-    actor.require(Permission.CUSTOMERS_READ)
-    return list(Suspension.objects.filter(organization=org_id).order_by(F("suspended_at").desc())[:limit])

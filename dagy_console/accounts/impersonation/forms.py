@@ -4,7 +4,7 @@ from typing import Any
 
 from django import forms
 
-from dagy_console.accounts.impersonation.services import MINUTES
+from dagy_console.accounts.models import IMPERSONATION_MINUTES
 from dagy_console.core import reasons
 
 
@@ -18,8 +18,8 @@ class ImpersonationForm(forms.Form):
     minutes = forms.TypedChoiceField(
         label="For how long",
         coerce=int,
-        choices=[(minutes, f"{minutes} minutes") for minutes in MINUTES],
-        initial=MINUTES[0],
+        choices=[(minutes, f"{minutes} minutes") for minutes in IMPERSONATION_MINUTES],
+        initial=IMPERSONATION_MINUTES[0],
         widget=forms.RadioSelect,
     )
     mode = forms.ChoiceField(

@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dagy_console.accounts.credentials import actor_for
-from dagy_console.accounts.models import Impersonation, Membership, User
+from dagy_console.accounts.models import IMPERSONATION_MINUTES, Impersonation, Membership, User
 from dagy_console.accounts.tokens import IMPERSONATION, digest, new_token
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -25,7 +25,6 @@ from dagy_console.core.actors import SYSTEM, Actor, Origin
 from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.permissions import Permission, Role
 
-MINUTES = (15, 30, 60)
 TIME_IS_OVER = "its time was over"
 
 
@@ -39,8 +38,8 @@ def start(
     """
     actor.require(Permission.USERS_IMPERSONATE)
     reason = reasons.checked(reason)
-    if minutes not in MINUTES:
-        raise Invalid.field("minutes", f"write {', '.join(map(str, MINUTES[:-1]))} or {MINUTES[-1]}")
+    if minutes not in IMPERSONATION_MINUTES:
+        raise Invalid.field("minutes", f"write one of {', '.join(map(str, IMPERSONATION_MINUTES))}")
     user = _target(actor, email)
     token = "" if session else new_token(IMPERSONATION)
     impersonation = Impersonation.objects.create(
