@@ -83,6 +83,10 @@ class TestAsking:
         assert page.status_code == 200 and 'aria-invalid="true"' in page.content.decode()
         assert not AuditEntry.objects.exists()
 
+    def test_is_offered_once_where_one_signs_in(self, client, db):
+        page = client.get("/accounts/login/").content.decode()
+        assert page.count("Forgot your password?") == page.count(f'href="{ASK}"') == 1
+
     def test_needs_the_csrf_token(self, db):
         assert ask(Client(enforce_csrf_checks=True)).status_code == 403
 
