@@ -215,6 +215,7 @@ ACCOUNT_RATE_LIMITS |= {"reset_password": "10/m/ip,3/10m/key", "reset_password_f
 ACCOUNT_FORMS = {
     "reset_password": "dagy_console.accounts.password_reset.forms.AskForm",
     "reset_password_from_key": "dagy_console.accounts.password_reset.forms.NewPasswordForm",
+    "user_token": "dagy_console.accounts.password_reset.forms.LinkForm",
 }
 PASSWORD_RESET_TIMEOUT = 3600
 # How long a proof of who one is counts for what asks for a fresh one.

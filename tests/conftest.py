@@ -77,7 +77,7 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
             cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'audit_entry'::regclass")
             for (partition,) in cursor.fetchall():
                 cursor.execute(f"DROP TABLE {partition}")
-            cursor.execute("TRUNCATE accounts_organization, accounts_user, core_outgoingmail CASCADE")
+            cursor.execute("TRUNCATE accounts_organization, accounts_user, core_outgoingmail, django_session CASCADE")
             make_partitions()
             roles.grant()
         connection.close()

@@ -109,6 +109,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
             actor=actor, session_id=[browse(bob), UserSession.objects.latest("id").pk][1]
         ),
         sessions.end_others: lambda: [browse(alice), sessions.end_others(actor=actor, keep=None)],
+        sessions.end_all_own: lambda: [browse(alice), sessions.end_all_own(actor=actor)],
         sessions.revoke: lambda: sessions.revoke(actor=actor, email=bob.email, reason="a stolen laptop"),
         impersonation.start: lambda: impersonation.start(actor=actor, email=bob.email, reason="Ticket", minutes=15),
         impersonation.end: lambda: impersonation.end(

@@ -34,7 +34,7 @@ urlpatterns = [
     path("accounts/password/reset/asked/", reset.asked, name="account_reset_password_done"),
     path(
         "accounts/password/reset/<str:uidb36>/<str:key>/",
-        transaction.atomic(reset.SetNewPassword.as_view()),
+        guarded(reset.SetNewPassword.as_view()),
         name="account_reset_password_from_key",
     ),
     path("accounts/password/reset/done/", reset.changed, name="account_reset_password_from_key_done"),

@@ -2,6 +2,7 @@
 
 import logging
 import logging.config
+import re
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from django.conf import settings
 from dagy.capture.scrub import Scrubber
 
 _scrubber = Scrubber()
+# What a mailed link holds opens an account, or an organization, to who reads it.
+_MAILED = re.compile(r"(/accounts/(?:password/reset/[^/\s]+|invitations)/)[^/\s]+")
 
 
 def configure(_: MutableMapping[str, Any]) -> None:
@@ -25,7 +28,7 @@ def configure(_: MutableMapping[str, Any]) -> None:
     # The plain traceback: the usual one shows the values of all variables.
     readable = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
     renderer = readable if console else structlog.processors.JSONRenderer()
-    final = [_without_request, structlog.processors.format_exc_info, _scrubbed, renderer]
+    final = [_without_request, _without_links, structlog.processors.format_exc_info, _scrubbed, renderer]
     logging.config.dictConfig(
         {
             "version": 1,
@@ -63,6 +66,13 @@ def configure(_: MutableMapping[str, Any]) -> None:
 def _without_request(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Django hands the request over, whose text holds the query: what was searched for is nobody's here."""
     event.pop("request", None)
+    return event
+
+
+def _without_links(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in ("event", "path"):
+        if isinstance(event.get(name), str):
+            event[name] = _MAILED.sub(r"\1…", event[name])
     return event
 
 

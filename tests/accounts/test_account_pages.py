@@ -415,6 +415,9 @@ class TestWhileImpersonating:
             "account",
             "account_login",
             "account_logout",
+            "account_reset_password",
+            "account_reset_password_done",
+            "account_reset_password_from_key_done",
             "mfa_authenticate",
             "mfa_login_webauthn",
         }

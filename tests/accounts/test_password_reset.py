@@ -4,17 +4,19 @@ import re
 import statistics
 import time
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.contrib.sessions.models import Session
 from django.test import Client
 
-from dagy_console.accounts.models import Suspension
+from dagy_console.accounts.impersonation import services as impersonation
+from dagy_console.accounts.models import Suspension, User
 from dagy_console.accounts.tasks import mail_reset_link
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.models import OutgoingMail
 from tests.accounts.test_second_factor import code_of, give_totp
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, _person, at_the_same_moment
 
 ASK = "/accounts/password/reset/"
 NEW = "a new password that is long"
@@ -81,6 +83,10 @@ class TestAsking:
         assert page.status_code == 200 and 'aria-invalid="true"' in page.content.decode()
         assert not AuditEntry.objects.exists()
 
+    def test_is_offered_once_where_one_signs_in(self, client, db):
+        page = client.get("/accounts/login/").content.decode()
+        assert page.count("Forgot your password?") == page.count(f'href="{ASK}"') == 1
+
     def test_needs_the_csrf_token(self, db):
         assert ask(Client(enforce_csrf_checks=True)).status_code == 403
 
@@ -105,6 +111,18 @@ class TestTheLink:
         assert AuditEntry.objects.get(action="user.password_set").session_id == "password_reset"
         assert "The password was set anew" in OutgoingMail.objects.latest("id").text
 
+    def test_ends_what_the_person_does_as_others(self, client, alice, bob, as_actor):
+        _, token = impersonation.start(actor=as_actor(alice), email=bob.email, reason="Ticket 4711", minutes=15)
+        set_password(client, mailed_link(alice.email))
+        assert Client(headers={"Authorization": f"Bearer {token}"}).get("/me").status_code == 401
+        assert AuditEntry.objects.filter(action="impersonation.ended").count() == 1
+
+    @pytest.mark.parametrize("who", ["bob@blue.example", "alice@dagy.example"])
+    def test_signs_out_who_is_signed_in_where_it_is_opened(self, browse, alice, bob, who):
+        browser = browse(User.objects.get(email=who))
+        assert set_password(browser, mailed_link())["Location"] == "/accounts/password/reset/done/"
+        assert browser.get("/console/").status_code == 302
+
     def test_ends_all_sessions_and_tokens(self, client, browse, api, bob):
         browser, token = browse(bob), api(bob)
         set_password(client, mailed_link())
@@ -115,6 +133,34 @@ class TestTheLink:
         link = mailed_link()
         set_password(client, link)
         assert "This link opens nothing" in Client().get(link).content.decode()
+
+    def test_works_once_for_those_too_who_bring_it_at_the_same_moment(self, committed):
+        _person("bob@blue.example", org="org_blue")
+        link = mailed_link()
+        browsers = [Client() for _ in range(4)]
+        forms = [{"password1": f"{NEW} {number}", "password2": f"{NEW} {number}"} for number in range(4)]
+        pages = [follow(browser, link) for browser in browsers]
+        sent = [partial(*each) for each in zip((one.post for one in browsers), pages, forms, strict=True)]
+        assert sorted(answer.status_code for answer in at_the_same_moment(*sent)) == [302, 409, 409, 409]
+        assert AuditEntry.objects.filter(action="user.password_set").count() == 1
+
+    def test_opens_nothing_for_who_was_deactivated_or_suspended_meanwhile(self, client, bob, vera):
+        links = [mailed_link(vera.email), mailed_link(bob.email)]
+        User.objects.filter(pk=vera.pk).update(is_active=False)
+        Suspension.objects.create(organization_id="org_blue", reason="unpaid", suspended_by="x")
+        assert [client.get(link).status_code for link in links] == [404, 404]
+
+    def test_ends_with_a_sign_in(self, client, bob):
+        link = mailed_link()
+        sign_in(client, PASSWORD)
+        assert "This link opens nothing" in Client().get(link).content.decode()
+
+    @pytest.mark.parametrize("to", ["https://evil.example/", "//evil.example/", "http://testserver@evil.example/"])
+    def test_never_leads_to_another_site(self, client, bob, to):
+        asked = client.post(f"{ASK}?next={to}", {"email": bob.email, "next": to})
+        page = client.get(f"{mailed_link()}?next={to}")
+        done = client.post(page["Location"], {"password1": NEW, "password2": NEW, "next": to})
+        assert not [answer["Location"] for answer in (asked, page, done) if "evil" in answer["Location"]]
 
     def test_ends_after_an_hour(self, bob, settings):
         link = mailed_link()
@@ -127,7 +173,9 @@ class TestTheLink:
         bob.save()
         assert "This link opens nothing" in client.get(link).content.decode()
 
-    @pytest.mark.parametrize("password", ["short", "password1234", "bob@blue.example"])
+    @pytest.mark.parametrize(
+        "password", ["", "short", "password1234", "bob@blue.example", "x\x00" * 8, "aB3 " * 25_000]
+    )
     def test_takes_no_weak_password_and_shows_the_rules(self, client, bob, password):
         page = set_password(client, mailed_link(), password)
         assert page.status_code == 200 and "at least 12 characters" in page.content.decode()

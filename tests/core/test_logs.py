@@ -46,6 +46,14 @@ def test_no_line_holds_a_query_or_a_secret(client, db, lines):
     assert "what-was-searched-for" not in text and "hunter2" not in text and "ValueError" in text
 
 
+def test_no_line_holds_what_a_mailed_link_opens(client, db, lines):
+    for path in ("/accounts/password/reset/a/dikzlo-0acb3e597ea0f1/", "/accounts/invitations/0acb3e597ea0f1/"):
+        client.get(path)
+    text = json.dumps(lines(), ensure_ascii=False)
+    assert "0acb3e597ea0f1" not in text
+    assert text.count("/accounts/password/reset/a/…/") == text.count("/accounts/invitations/…/") == 2
+
+
 def test_djangos_lines_come_once_and_at_our_level_only(client, db, lines, settings, capfd):
     client.get("/nowhere")
     assert len([line for line in lines() if line["event"].startswith("Not Found")]) == 1

@@ -20,6 +20,7 @@ from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core import mail
 from dagy_console.core.actors import Actor, ActorKind, Origin
+from dagy_console.core.errors import Conflict
 
 
 @transaction.atomic
@@ -44,7 +45,7 @@ def _hand_over(email: str) -> None:
 def mail_link(email: str) -> None:
     """Mail the link to the person with this address; to nobody else, nor to who could not come in with it."""
     user = User.objects.filter(email=email.strip().lower(), is_active=True).first()
-    if user is None or actor_for(user, Origin()).is_locked_out:
+    if user is None or not may_come_in(user):
         return
     names = {"uidb36": user_pk_to_url_str(user), "key": default_token_generator.make_token(user)}
     url = settings.BASE_URL + reverse("account_reset_password_from_key", kwargs=names)
@@ -52,12 +53,24 @@ def mail_link(email: str) -> None:
     mail.send(to=[user.email], subject="A new password for Dagy", template="password_reset", context=context)
 
 
+def may_come_in(user: User) -> bool:
+    """Whether a new password is of use: not to the deactivated, nor to who belongs to what is suspended alone."""
+    return user.is_active and not actor_for(user, Origin()).is_locked_out
+
+
 @transaction.atomic
-def set_new_password(*, user: User, origin: Origin, password: str) -> None:
-    """What was opened with the old password ends: sessions, access tokens, impersonations, and the link itself."""
+def set_new_password(*, user: User, key: str, origin: Origin, password: str) -> None:
+    """What was opened with the old password ends: sessions, access tokens, impersonations, and the link itself.
+
+    Raises Conflict: the link with this key was used meanwhile.
+    """
+    # Of those who bring one link at the same moment, the first has used it.
+    user = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    if not default_token_generator.check_token(user, key):
+        raise Conflict("This link was used a moment ago, and opens nothing any more. Sign in, or ask for a new link.")
     actor = actor_for(user, origin, credential="password_reset")
     people.set_password(actor=actor, user=user, password=password)
-    sessions.end_others(actor=actor, keep=None)
+    sessions.end_all_own(actor=actor)
     what = "The password was set anew, by a link that was mailed to you. All sessions and access tokens have ended."
     context = {"what": what, "email": user.email, "origin": origin, "at": timezone.now()}
     mail.send(to=[user.email], subject="Your Dagy account was changed", template="own_account", context=context)

@@ -4,7 +4,6 @@ from typing import Any
 
 from allauth.account.views import PasswordResetFromKeyView, PasswordResetView
 from django.conf import settings
-from django.contrib.auth.password_validation import password_validators_help_texts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -26,9 +25,10 @@ def asked(request: HttpRequest) -> HttpResponse:
 class SetNewPassword(PasswordResetFromKeyView):
     template_name = "account/password_reset_from_key.html"
 
-    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        context: dict[str, Any] = super().get_context_data(**kwargs)
-        return context | {"rules": password_validators_help_texts()}
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        status = 404 if context.get("token_fail") else 200
+        response: HttpResponse = super().render_to_response(context, status=status, **kwargs)
+        return response
 
 
 @require_safe

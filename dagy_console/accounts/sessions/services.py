@@ -72,6 +72,16 @@ def end_others(*, actor: Actor, keep: str | None) -> int:
 
 
 @transaction.atomic
+def end_all_own(*, actor: Actor) -> Ended:
+    """End all that one is signed in by: sessions and access tokens, and the impersonations that one began."""
+    ended = _end_all(actor, [int(actor.id)])
+    if ended != Ended(0):
+        fields = {"resource_type": "user", "resource_id": actor.id, "resource_name": actor.email}
+        _record(actor, [int(actor.id)], **fields, after=asdict(ended))
+    return ended
+
+
+@transaction.atomic
 def revoke(*, actor: Actor, reason: str, email: str = "", org_id: str = "", super_admins: bool = False) -> Ended:
     """End all sessions and access tokens, and the impersonations, of one person, of an organization's members, or of
     all super admins, one's own with them.
