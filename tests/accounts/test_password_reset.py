@@ -56,12 +56,13 @@ class TestAsking:
     def test_takes_as_long_for_an_unknown_address(self, client, bob, settings):
         settings.ACCOUNT_RATE_LIMITS = {}
         took = {"bob@blue.example": [], "nobody@blue.example": []}
-        for _ in range(30):
+        for _ in range(40):
             for email, times in took.items():
                 started = time.perf_counter()
                 ask(client, email)
                 times.append(time.perf_counter() - started)
-        known, unknown = map(statistics.median, took.values())
+        # The quarter that nothing else on the machine has slowed down.
+        known, unknown = (statistics.quantiles(times)[0] for times in took.values())
         assert 0.7 < known / unknown < 1.4
 
     def test_mails_nobody_who_is_unknown_deactivated_or_suspended(self, bob, vera):

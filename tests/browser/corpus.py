@@ -33,8 +33,11 @@ dagy.errors.LedgerError: the ledger of org_blue has no account
 
 
 def seed(bucket: Bucket) -> None:
-    """Write `COUNT` plain traces, ten minutes apart (the tests may take nine until one leaves its hour), and the rich
-    one, which is the newest."""
+    """Write `COUNT` plain traces and the rich one, which is the newest.
+
+    Six are of the last minutes, the others older than two hours, ten minutes apart: the tests may take three quarters
+    of an hour until one leaves its hour.
+    """
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda fields: bucket.put(**fields), [*_plain(), _rich()]))
 
@@ -44,7 +47,7 @@ def _plain() -> list[dict[str, Any]]:
     return [
         {
             "org": ORGANIZATIONS[index % 3],
-            "at": now - timedelta(minutes=1 + 10 * index),
+            "at": now - timedelta(minutes=1 + 2 * index if index < 6 else 80 + 10 * index),
             "request_id": f"req-{index:03d}",
             "exception_type": TYPES[index % 4],
             "exception_message": f"invoice {index} could not be booked",

@@ -143,4 +143,7 @@ def test_a_handler_that_ends_in_time_leaves_no_trace_and_no_thread(stored_in: Ca
     assert capture_handler(lambda event, context: event)("x", Context(0.8)) == "x"
     time.sleep(0.5)
     assert bucket.keys() == []
+    until = time.monotonic() + 10
+    while time.monotonic() < until and any(thread.name == "dagy-capture-deadline" for thread in threading.enumerate()):
+        time.sleep(0.05)
     assert not [thread for thread in threading.enumerate() if thread.name == "dagy-capture-deadline"]

@@ -78,7 +78,13 @@ def slowest(work: Callable[[str], object], texts: Iterable[Text], size: int, cou
     minutes if all were tried at full size."""
     small = {text: spent(work, written(text, size)) for text in texts}
     assert max(small.values()) < 0.1
-    return {text: spent(work, written(text, SIZE)) for text in sorted(small, key=lambda text: small[text])[-count:]}
+    return {text: least(work, written(text, SIZE)) for text in sorted(small, key=lambda text: small[text])[-count:]}
+
+
+def least(work: Callable[[str], object], text: str) -> float:
+    """Seconds; of three tries where one is slow, since what else a machine does only ever adds to them."""
+    took = spent(work, text)
+    return took if took < 0.3 else min(took, spent(work, text), spent(work, text))
 
 
 @pytest.mark.parametrize("opening", OPENINGS)
