@@ -266,6 +266,8 @@ CSRF_TRUSTED_ORIGINS = [BASE_URL]
 
 # --- Mail ------------------------------------------------------------------------------------------------------------
 MAIL = env.mail("DAGY_EMAIL_URL")
+# Mails go out by core.mail alone: what a library would send by itself goes nowhere.
+EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DAGY_EMAIL_FROM", "Dagy Console <console@localhost>")
 
 # --- Headers ---------------------------------------------------------------------------------------------------------

@@ -68,6 +68,8 @@ def mail(name: str) -> dict[str, Any] | None:
     if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
         raise wrong
     secure = parts.scheme == "smtps"
+    if parts.query not in {"", "tls=1", "tls=0"} or (secure and parts.query == "tls=1"):
+        raise ImproperlyConfigured(f"{name} knows ?tls=1 (STARTTLS) for smtp:// alone, and no other option.")
     return {
         "backend": "django.core.mail.backends.smtp.EmailBackend",
         "host": parts.hostname,
@@ -75,7 +77,7 @@ def mail(name: str) -> dict[str, Any] | None:
         "username": unquote(parts.username or ""),
         "password": unquote(parts.password or ""),
         "use_ssl": secure,
-        "use_tls": "tls=1" in parts.query.split("&"),
+        "use_tls": parts.query == "tls=1",
         "timeout": 10,
     }
 

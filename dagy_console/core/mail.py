@@ -7,7 +7,10 @@ import random
 import smtplib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from enum import Enum
+from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from celery import current_app
@@ -23,7 +26,7 @@ from dagy_console.core.health import Status
 from dagy_console.core.models import OutgoingMail
 from dagy_console.core.words import counted
 
-# Tried for about seven hours: after 10 s, 20 s, 40 s …, at most two hours apart.
+# Tried for about five hours: after 10 s, 20 s, 40 s …, at most two hours apart.
 MOST_ATTEMPTS, FIRST_SECONDS, MOST_SECONDS = 12, 10, 7_200
 KEPT = timedelta(days=30)
 LATE = timedelta(minutes=5)
@@ -45,17 +48,28 @@ def send(*, to: Sequence[str], subject: str, template: str, context: Mapping[str
 
 
 def post(*, to: Sequence[str], subject: str, text: str) -> None:
-    """Put a mail into the outbox. Its subject becomes one line: no header can be added by what somebody wrote."""
-    row = OutgoingMail.objects.create(to=list(to), subject=" ".join(subject.split())[:250], text=text)
-    transaction.on_commit(lambda: _hand_over(row.pk), robust=True)
+    """Put a mail into the outbox for each address, so that one that is refused takes no other with it.
+
+    The subject becomes one line: no header can be added by what somebody wrote.
+    """
+    line = " ".join(subject.split())[:250]
+    for address in to:
+        row = OutgoingMail.objects.create(to=[address], subject=line, text=text)
+        transaction.on_commit(partial(_hand_over, row.pk), robust=True)
 
 
 def deliver_due(*, only: int | None = None) -> int:
-    """Send what is due; how many were sent. Two at once share them: none is sent by both."""
+    """Send what is due; how many were sent. Two at once share them: none is sent by both.
+
+    A server that can't be reached is not asked again in this round.
+    """
     sent = 0
     due = OutgoingMail.objects.filter(next_at__lte=Now())
     for mail_id in list((due.filter(pk=only) if only else due).order_by("next_at").values_list("pk", flat=True)[:200]):
-        sent += _deliver(mail_id)
+        outcome = _deliver(mail_id)
+        sent += outcome is Outcome.SENT
+        if outcome is Outcome.NO_SERVER:
+            break
     return sent
 
 
@@ -81,42 +95,57 @@ def _hand_over(mail_id: int) -> None:
     current_app.send_task("core.send_mail", [mail_id], retry=False)
 
 
+class Outcome(Enum):
+    SENT = "sent"
+    REFUSED = "refused"
+    NO_SERVER = "no server"
+    ANOTHERS = "another's"
+
+
 @transaction.atomic
-def _deliver(mail_id: int) -> bool:
+def _deliver(mail_id: int) -> Outcome:
     rows = OutgoingMail.objects.select_for_update(skip_locked=True)
     row = rows.filter(Q(next_at__lte=Now()), pk=mail_id).first()
     if row is None:
-        return False
+        return Outcome.ANOTHERS
     row.attempts += 1
+    outcome = Outcome.SENT
     try:
         _hand_to_server(row)
-    except (OSError, smtplib.SMTPException) as error:
-        row.problem = f"{type(error).__name__}: {error}"[:500]
+    except (OSError, ValueError, smtplib.SMTPException) as error:
         given_up = _is_final(error) or row.attempts >= MOST_ATTEMPTS
         row.next_at = None if given_up else timezone.now() + _pause(row.attempts)
+        row.problem = f"{type(error).__name__}: {error}"[:500]
+        row.text = "" if given_up else row.text
+        outcome = Outcome.REFUSED if isinstance(error, _ABOUT_THIS_MAIL) else Outcome.NO_SERVER
         log.warning("mail.not_sent", mail=row.pk, attempts=row.attempts, given_up=given_up)
     else:
         row.sent_at, row.next_at, row.problem, row.text = timezone.now(), None, "", ""
     row.save()
-    return row.sent_at is not None
+    return outcome
 
 
 def _hand_to_server(row: OutgoingMail) -> None:
-    """Raises OSError, SMTPException."""
+    """Raises OSError and SMTPException of the server, ValueError where the address can't be one."""
     options = dict(settings.MAIL or {})
     connection = get_connection(options.pop("backend"), **options)
-    # The addresses see nothing of each other.
-    mail = EmailMessage(row.subject, row.text, settings.DEFAULT_FROM_EMAIL, bcc=row.to, connection=connection)
-    mail.to = row.to if len(row.to) == 1 else []
-    mail.bcc = [] if len(row.to) == 1 else row.to
-    mail.send()
+    # The same for each try: who gets a mail twice can tell that it is one.
+    name = f"<mail-{row.pk}-{row.created_at:%Y%m%d%H%M%S}@{urlsplit(settings.BASE_URL).hostname}>"
+    headers = {"Message-ID": name, "Auto-Submitted": "auto-generated"}
+    EmailMessage(
+        row.subject, row.text, settings.DEFAULT_FROM_EMAIL, row.to, connection=connection, headers=headers
+    ).send()
+
+
+# What the server says of a mail, and not of itself: a wrong password or a full queue are no reason to give mails up.
+_ABOUT_THIS_MAIL = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError)
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether another try would be told the same: the server refused for good (5xx)."""
+    """Whether another try would be told the same: the server refused this mail for good (5xx), or it can't be one."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= 500 for code, _ in error.recipients.values())
-    return isinstance(error, smtplib.SMTPResponseException) and error.smtp_code >= 500
+    return isinstance(error, ValueError) or (isinstance(error, smtplib.SMTPDataError) and error.smtp_code >= 500)
 
 
 def _pause(attempts: int) -> timedelta:

@@ -67,11 +67,39 @@ def test_a_mail_is_sent_once_and_its_text_is_not_kept(server, db):
     assert row.sent_at and row.text == ""
 
 
-def test_several_addresses_see_nothing_of_each_other(server, db):
-    send_mail(post(to=["bob@blue.example", "vera@blue.example"]).pk)
-    ((to, message),) = server.taken
-    assert to == ["bob@blue.example", "vera@blue.example"]
-    assert "vera" not in message.as_string() and "bob" not in message.as_string()
+def test_several_addresses_get_a_mail_each_and_one_that_is_refused_takes_no_other_with_it(server, db):
+    post(to=["bob@blue.example", "two at@once, and@more", "vera@blue.example", "a@b.example\nBcc: c@d.example"])
+    send_mails(), send_mails()
+    assert sorted(to for to, _ in server.taken) == [["bob@blue.example"], ["vera@blue.example"]]
+    assert not any("vera" in message.as_string() for to, message in server.taken if to == ["bob@blue.example"])
+    assert OutgoingMail.objects.filter(sent_at=None, next_at=None, text="").count() == 2
+
+
+def test_a_mail_that_is_sent_again_can_be_told_to_be_the_same(server, db):
+    row = post()
+    send_mails()
+    OutgoingMail.objects.filter(pk=row.pk).update(sent_at=None, next_at=timezone.now())
+    send_mails()
+    (_, first), (_, second) = server.taken
+    assert first["Message-ID"] == second["Message-ID"] and first["Auto-Submitted"] == "auto-generated"
+
+
+def test_a_wrong_password_of_the_server_loses_no_mail(server, settings, db):
+    settings.MAIL |= {"username": "console", "password": "wrong"}
+    row, other = post(), post()
+    send_mails()
+    row.refresh_from_db(), other.refresh_from_db()
+    assert row.next_at and row.text and row.attempts == 1
+    assert other.attempts == 0, "a server that is not to be had is asked once a round"
+
+
+@pytest.mark.parametrize(
+    "url", ["smtps://mail.example?tls=1", "smtp://mail.example?tls=true", "smtp://mail.example?TLS=1"]
+)
+def test_an_option_that_would_do_something_else_than_it_says_is_refused_at_start(monkeypatch, url):
+    monkeypatch.setenv("DAGY_EMAIL_URL", url)
+    with pytest.raises(ImproperlyConfigured, match="no other option"):
+        environment.mail("DAGY_EMAIL_URL")
 
 
 def test_a_text_is_no_html(db):

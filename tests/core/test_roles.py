@@ -127,6 +127,7 @@ def test_an_ordinary_owner_migrates_makes_the_application_s_role_and_opens_the_t
         rights = "SELECT has_table_privilege('dagy_reader', %s, 'SELECT')"
         assert owner.execute(rights, ["audit_entry"]).fetchone() == (True,)
         assert owner.execute(rights, ["django_session"]).fetchone() == (False,)
+        assert owner.execute(rights, ["core_outgoingmail"]).fetchone() == (False,)
 
 
 def test_one_role_for_everything_works_and_is_warned_of(plain_owner: str) -> None:
