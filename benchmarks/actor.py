@@ -13,6 +13,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from console import machine, open_console, percentile
@@ -23,7 +24,10 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=2_000)
     calls = parser.parse_args().calls
     with open_console():
-        figures = {name: _measure(make, calls) for name, make in _requests().items()}
+        requests = _requests()
+        figures = {name: _measure(partial(_find, make), calls) for name, make in requests.items()}
+        # What Django does for every page of who is signed in, whoever asks for an actor.
+        figures["of these, Django's reading of a session"] = _measure(partial(_read, requests["session"]), calls)
         print(json.dumps({"machine": machine(), "calls": calls, "figures": figures}, indent=1))
 
 
@@ -80,25 +84,30 @@ def _signed_in(client: Any, user: Any) -> Any:
     return client.session
 
 
-def _measure(make: Callable[[], Any], calls: int) -> dict[str, Any]:
-    from django.db import connection
-    from django.test.utils import CaptureQueriesContext
-
+def _find(make: Callable[[], Any]) -> None:
     from dagy_console.accounts.middleware import actor_of
     from dagy_console.core.permissions import Permission
 
-    def find() -> None:
-        actor = actor_of(make())
-        assert actor is not None and actor.can(Permission.RUNS_READ, org_id="org_0")
+    actor = actor_of(make())
+    assert actor is not None and actor.can(Permission.RUNS_READ, org_id="org_0")
+
+
+def _read(make: Callable[[], Any]) -> None:
+    assert make().session.get("_auth_user_id")
+
+
+def _measure(call: Callable[[], None], calls: int) -> dict[str, Any]:
+    from django.db import connection
+    from django.test.utils import CaptureQueriesContext
 
     for _ in range(50):
-        find()
+        call()
     with CaptureQueriesContext(connection) as queries:
-        find()
+        call()
     times = []
     for _ in range(calls):
         started = time.perf_counter()
-        find()
+        call()
         times.append((time.perf_counter() - started) * 1_000)
     figures = {f"p{share}_ms": round(percentile(times, share), 3) for share in (50, 95)}
     return {"queries": len(queries), **figures}
