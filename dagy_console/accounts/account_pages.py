@@ -19,19 +19,18 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse_lazy
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 from django.views.generic.edit import FormView
 
 from dagy_console.accounts import proving
 from dagy_console.accounts.account_places import places_of
 from dagy_console.accounts.models import User
+from dagy_console.accounts.notices import account_changed
 from dagy_console.accounts.second_factor import lacks_second_factor
 from dagy_console.accounts.services import people
 from dagy_console.accounts.sessions import services as sessions
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record_for_each_organization
-from dagy_console.core import mail
 from dagy_console.core.errors import Conflict
 from dagy_console.core.http import ConsoleRequest, render_page
 
@@ -201,9 +200,7 @@ def _record(
 
 
 def _tell(request: Any, what: str) -> None:
-    """By mail: who did not do it themselves learns of it."""
-    context = {"what": what, "email": request.user.email, "origin": request.actor.origin, "at": timezone.now()}
-    mail.send(to=[request.user.email], subject="Your Dagy account was changed", template="own_account", context=context)
+    account_changed(email=request.user.email, origin=request.actor.origin, what=what)
 
 
 def _say(request: HttpRequest, text: str) -> None:

@@ -1,12 +1,14 @@
 """Reading organizations and people."""
 
 from collections.abc import Collection
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from dagy_console.accounts.models import Suspension
+from dagy_console.accounts.models import AccessToken, Membership, Suspension
+from dagy_console.core.permissions import Role
 from dagy_console.core.times import to_minute
 
 
@@ -26,3 +28,14 @@ def in_words(suspension: Suspension) -> str:
     note = f" {suspension.note.strip()}" if suspension.note.strip() else ""
     name = suspension.organization.name
     return f"{name} is suspended{until}: nobody of it can use Dagy.{note} Ask {settings.SUPPORT_CONTACT}."
+
+
+def owners_of(org_ids: Any) -> list[str]:
+    """The addresses of the owners of these organizations."""
+    rows = Membership.objects.filter(organization__in=org_ids, role=Role.OWNER, user__is_active=True)
+    return sorted(set(rows.values_list("user__email", flat=True)))
+
+
+def live_tokens(users: Any) -> QuerySet[AccessToken]:
+    """The access tokens of these people that open a door now."""
+    return AccessToken.objects.filter(user__in=users, revoked_at=None, expires_at__gt=Now())

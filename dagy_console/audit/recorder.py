@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -101,7 +101,12 @@ def record_for_each_organization(action: Action, *, actor: Actor, **fields: Any)
 
     The readers of each organization's log see it, and nothing of the others. `fields` are those of `record()`.
     """
-    for org_id in actor.org_ids or [""]:
+    record_in_each(action, actor=actor, org_ids=actor.org_ids, **fields)
+
+
+def record_in_each(action: Action, *, actor: Actor, org_ids: Iterable[str], **fields: Any) -> None:
+    """An entry in each of these organizations, else one in none: what their readers may all know."""
+    for org_id in sorted(org_ids) or [""]:
         record(action, actor=actor, org_id=org_id, **fields)
 
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from allauth.usersessions.models import UserSession
-from django.contrib.sessions.models import Session
 from django.db.models import Case, Count, Exists, IntegerField, Max, OuterRef, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce, Concat, Greatest, Now
 
-from dagy_console.accounts.models import AccessToken, ApiKey, Membership, Organization, Suspension
-from dagy_console.accounts.selectors import suspensions_in_force
+from dagy_console.accounts.models import ApiKey, Membership, Organization, Suspension
+from dagy_console.accounts.selectors import live_tokens, owners_of, suspensions_in_force
+from dagy_console.accounts.sessions.selectors import live as live_sessions
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
@@ -90,29 +90,13 @@ def suspension_preview(actor: Actor, org_id: str) -> Preview:
     )
     own = [
         ("members", "member", members.count()),
-        ("sessions", "session", live_sessions(users).count()),
+        ("sessions", "session", live_sessions().filter(user__in=users).count()),
         ("access_tokens", "access token", live_tokens(users).count()),
         ("api_keys", "API key", live_keys(org_id).count()),
     ]
     more = [(hit.name, hit.noun, hit.count(org_id)) for hit in registry.hits.values()]
-    return Preview([*own, *more], members.filter(Exists(others)).count(), owners_of(org_id))
-
-
-def live_sessions(users: Any) -> QuerySet[Any]:
-    found = Session.objects.filter(expire_date__gt=Now()).values("session_key")
-    rows: QuerySet[Any] = UserSession.objects.filter(user__in=users, session_key__in=found)
-    return rows
-
-
-def live_tokens(users: Any) -> QuerySet[AccessToken]:
-    return AccessToken.objects.filter(user__in=users, revoked_at=None, expires_at__gt=Now())
+    return Preview([*own, *more], members.filter(Exists(others)).count(), owners_of([org_id]))
 
 
 def live_keys(org_id: str) -> QuerySet[ApiKey]:
     return ApiKey.objects.filter(organization=org_id, revoked_at=None, expires_at__gt=Now())
-
-
-def owners_of(org_id: str) -> list[str]:
-    """The addresses of an organization's owners."""
-    rows = Membership.objects.filter(organization=org_id, role=Role.OWNER, user__is_active=True)
-    return sorted(rows.values_list("user__email", flat=True))

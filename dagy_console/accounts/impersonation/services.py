@@ -17,13 +17,14 @@ from django.utils import timezone
 
 from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import IMPERSONATION_MINUTES, Impersonation, Membership, User
+from dagy_console.accounts.selectors import owners_of
 from dagy_console.accounts.tokens import IMPERSONATION, digest, new_token
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record
+from dagy_console.audit.recorder import record_in_each
 from dagy_console.core import mail, reasons
 from dagy_console.core.actors import SYSTEM, Actor, Origin
 from dagy_console.core.errors import Invalid, NotFound
-from dagy_console.core.permissions import Permission, Role
+from dagy_console.core.permissions import Permission
 
 TIME_IS_OVER = "its time was over"
 
@@ -133,24 +134,21 @@ def _record(
 ) -> None:
     """In each organization of the person, whose readers may know; in none where there is none."""
     org_ids = Membership.objects.filter(user=impersonation.user).values_list("organization_id", flat=True)
-    for org_id in sorted(org_ids) or [""]:
-        record(
-            action,
-            actor=actor,
-            resource_type="impersonation",
-            resource_id=str(impersonation.pk),
-            resource_name=impersonation.user.email,
-            org_id=org_id,
-            before=before,
-            after=impersonation.snapshot(),
-            reason=reason,
-        )
+    record_in_each(
+        action,
+        actor=actor,
+        org_ids=org_ids,
+        resource_type="impersonation",
+        resource_id=str(impersonation.pk),
+        resource_name=impersonation.user.email,
+        before=before,
+        after=impersonation.snapshot(),
+        reason=reason,
+    )
 
 
 def _tell_owners(impersonation: Impersonation) -> None:
-    theirs = impersonation.user.memberships.values("organization")
-    owners = Membership.objects.filter(organization__in=theirs, role=Role.OWNER, user__is_active=True)
-    addresses = sorted(set(owners.values_list("user__email", flat=True)))
+    addresses = owners_of(impersonation.user.memberships.values("organization"))
     if addresses:
         subject = f"Dagy staff looks at Dagy as {impersonation.user.email}"
         mail.send(to=addresses, subject=subject, template="impersonation", context={"impersonation": impersonation})

@@ -10,10 +10,10 @@ from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.urls import reverse
-from django.utils import timezone
 
 from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import User
+from dagy_console.accounts.notices import account_changed
 from dagy_console.accounts.services import people
 from dagy_console.accounts.sessions import services as sessions
 from dagy_console.audit.actions import Action
@@ -72,5 +72,4 @@ def set_new_password(*, user: User, key: str, origin: Origin, password: str) -> 
     people.set_password(actor=actor, user=user, password=password)
     sessions.end_all_own(actor=actor)
     what = "The password was set anew, by a link that was mailed to you. All sessions and access tokens have ended."
-    context = {"what": what, "email": user.email, "origin": origin, "at": timezone.now()}
-    mail.send(to=[user.email], subject="Your Dagy account was changed", template="own_account", context=context)
+    account_changed(email=user.email, origin=origin, what=what)

@@ -16,10 +16,11 @@ from django.utils import timezone
 
 from dagy_console.accounts.context import session_label
 from dagy_console.accounts.impersonation import services as impersonation
-from dagy_console.accounts.models import AccessToken, Membership, Organization, User
+from dagy_console.accounts.models import Membership, Organization, User
+from dagy_console.accounts.selectors import live_tokens
 from dagy_console.accounts.sessions import selectors
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record
+from dagy_console.audit.recorder import record, record_in_each
 from dagy_console.core import reasons
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Invalid, NotFound
@@ -122,10 +123,9 @@ def _whose(*, email: str, org_id: str, super_admins: bool) -> tuple[QuerySet[Use
 
 def _end_all(actor: Actor, user_ids: Sequence[int]) -> Ended:
     keys = list(selectors.live().filter(user__in=user_ids).values_list("session_key", flat=True))
-    tokens = AccessToken.objects.filter(user__in=user_ids, revoked_at=None, expires_at__gt=timezone.now())
     return Ended(
         sessions=_delete(keys),
-        access_tokens=tokens.update(revoked_at=timezone.now()),
+        access_tokens=live_tokens(user_ids).update(revoked_at=timezone.now()),
         impersonations=impersonation.end_of_users(actor=actor, users=user_ids, cause=CAUSE),
     )
 
@@ -140,5 +140,4 @@ def _delete(keys: Sequence[str]) -> int:
 def _record(actor: Actor, user_ids: Sequence[int], **fields: Any) -> None:
     """In each organization of these people, whose readers may know; in none where there is none."""
     org_ids = Membership.objects.filter(user__in=user_ids).values_list("organization_id", flat=True).distinct()
-    for org_id in sorted(org_ids) or [""]:
-        record(Action.SESSIONS_REVOKED, actor=actor, org_id=org_id, **fields)
+    record_in_each(Action.SESSIONS_REVOKED, actor=actor, org_ids=org_ids, **fields)

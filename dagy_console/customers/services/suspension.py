@@ -11,13 +11,14 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from dagy_console.accounts.models import Organization, RunningRuns, Suspension
+from dagy_console.accounts.selectors import owners_of
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core import mail, reasons
 from dagy_console.core.actors import SYSTEM, Actor
 from dagy_console.core.errors import Conflict, Invalid, NotFound
 from dagy_console.core.permissions import Permission
-from dagy_console.customers import registry, selectors
+from dagy_console.customers import registry
 
 
 @transaction.atomic
@@ -130,6 +131,6 @@ def _tell(suspension: Suspension, watchers: list[Callable[[Suspension], None]], 
     """The apps, in this transaction, and the owners by mail, once it is committed."""
     for watcher in watchers:
         watcher(suspension)
-    owners = selectors.owners_of(suspension.organization_id)
+    owners = owners_of([suspension.organization_id])
     if owners:
         mail.send(to=owners, subject=subject, template=template, context={"suspension": suspension})
