@@ -21,6 +21,7 @@ from dagy_console.accounts.second_factor import has_second_factor
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import refuse_impersonator
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
+from dagy_console.core.words import duration
 
 What = str | Callable[..., str]
 View = Callable[..., HttpResponse]
@@ -81,7 +82,7 @@ def _ask(request: ConsoleRequest, form: ProofForm, deed: str) -> HttpResponse:
         "form": form,
         "deed": deed,
         "fields": fields,
-        "minutes": settings.SUDO_SECONDS // 60,
+        "age": duration(settings.SUDO_SECONDS),
         "has_factor": has_second_factor(form.user.pk),
         "passkey_options": proving.passkey_options(form.user),
     }

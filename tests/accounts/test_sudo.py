@@ -65,6 +65,7 @@ def test_a_fresh_sign_in_is_not_asked(browse, alice, form):
 def test_an_old_one_is_asked_and_told_what_will_happen_and_nothing_is_done(browser, form):
     page = browser.post(URL, form)
     assert "Delete 1 trace" in page.content.decode() and "Is it you?" in page.content.decode()
+    assert "more than 15 min ago" in page.content.decode()
     assert not DeletionJob.objects.exists()
     assert sent_on(page) == form
 
