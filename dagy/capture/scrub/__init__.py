@@ -14,8 +14,8 @@ from typing import Any
 from dagy.capture.scrub import looks
 from dagy.capture.scrub.looks import FILTERED, counted
 from dagy.capture.scrub.messages import without_named_messages, without_url_secrets
-from dagy.capture.scrub.names import Secrecy, is_count, secrecy_of
 from dagy.capture.scrub.pairs import without_pairs
+from dagy.secrecy import Secrecy, is_count, secrecy_of
 
 __all__ = ["FILTERED", "Scrubber"]
 

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 
 from dagy.capture.scrub.looks import FILTERED, counted, looks_random
-from dagy.capture.scrub.names import Secrecy
 from dagy.capture.scrub.pairs import Judge, is_no_value, value_span
+from dagy.secrecy import Secrecy
 
 _HOST = re.compile(
     r"@(?:(?:[A-Za-z0-9][\w-]*\.)+[A-Za-z]{2,}|localhost|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-f:]+\]"

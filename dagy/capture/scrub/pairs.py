@@ -11,7 +11,7 @@ from collections.abc import Callable
 from urllib.parse import unquote
 
 from dagy.capture.scrub.looks import FILTERED, looks_random, looks_secret
-from dagy.capture.scrub.names import MARKS, Secrecy, is_count
+from dagy.secrecy import MARKS, Secrecy, is_count
 
 Judge = Callable[[str], Secrecy]
 

@@ -1,0 +1,526 @@
+"""One run, from its graph to its final state.
+
+The main thread sleeps until something is due: a deadline, a retry, a signal, the end. Worker threads take tasks that
+are ready, and whoever ends one makes the next ones ready: between two tasks there is nothing to wait for.
+`lock` guards all states and the pool; nothing is called with it held that could block.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+from collections import deque
+from contextvars import copy_context
+from functools import partial
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from dagy.artifacts import Artifacts, stand_in
+from dagy.context import RunContext
+from dagy.engine import retries
+from dagy.engine.calling import arguments_of, call_here
+from dagy.engine.pool import Pool
+from dagy.engine.states import (
+    Attempt,
+    TaskState,
+    error_record,
+    error_type,
+    message_of,
+    timed_out,
+    traceback_of,
+)
+from dagy.errors import TaskFailedError, TaskTimeoutError
+from dagy.serialization import dumps
+from dagy.states import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from dagy.artifacts import LocalArtifact
+    from dagy.backend import Backend
+    from dagy.engine.clock import Clock
+    from dagy.engine.processes import Nursery
+    from dagy.graph import Graph
+    from dagy.records import ArtifactRecord
+    from dagy.tasks import Hook, Task
+
+_DONE, _WAKE = object(), object()
+
+
+class Run:
+    """`begin()` runs the graph, in the calling thread and `max_workers` more, and returns when all tasks are final.
+
+    `cancel()` may be called by any thread, and by signal handlers.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        flow_name: str,
+        graph: Graph,
+        backend: Backend,
+        clock: Clock,
+        log: Callable[[str, str | None, str], None],
+        max_workers: int,
+        fail_fast: bool,
+        log_prints: bool,
+        grace_seconds: float,
+        nursery: Nursery | None,
+        on_cancelling: Callable[[str], None],
+    ) -> None:
+        self.run_id = run_id
+        self.flow_name = flow_name
+        self.backend = backend
+        self.clock = clock
+        self.log = log
+        self.fail_fast = fail_fast
+        self.log_prints = log_prints
+        self.grace_seconds = grace_seconds
+        self.nursery = nursery
+        self.on_cancelling = on_cancelling
+        self.lock = threading.Lock()
+        self.pool = Pool(self.lock, max_workers, f"dagy-{run_id[-6:]}")
+        self.states = {task_id: TaskState(node, run_id, clock.text) for task_id, node in graph.nodes.items()}
+        for task_id, users in graph.downstream().items():
+            self.states[task_id].downstream = [self.states[user] for user in users]
+        self.outputs: dict[str, Any] = {}
+        self.first_failure: TaskState | None = None
+        self.cancel_reason: str | None = None
+        self.stopping: str | None = None
+        self.variables = copy_context()
+        self._remaining = len(self.states)
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+        self._slots: dict[Task[Any, Any], int] = {}
+        self._queues: dict[Task[Any, Any], deque[TaskState]] = {}
+        self._threads: dict[Attempt, threading.Thread] = {}
+
+    def begin(self) -> None:
+        if self._remaining:
+            with self.lock:
+                for state in self.states.values():
+                    if not state.waiting:
+                        self._ready(state)
+                self.pool.wake()
+            self._watch()
+        self.pool.close()
+
+    def cancel(self, reason: str) -> None:
+        """Cancel what goes on. The second time, nothing is waited for any more."""
+        self._inbox.put(reason)
+
+    # --- the main thread
+
+    def _watch(self) -> None:
+        while True:
+            message = self._next_message()
+            if message is _DONE:
+                return
+            if isinstance(message, str):
+                self._cancel(message)
+            self._fire()
+
+    def _next_message(self) -> Any:
+        with self.lock:
+            timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+        try:
+            return self._inbox.get(timeout=timeout)
+        except Empty:
+            return _WAKE
+
+    def _fire(self) -> None:
+        due = []
+        with self.lock:
+            while self._timers and self._timers[0][0] <= monotonic():
+                due.append(heapq.heappop(self._timers)[2])
+        for action in due:
+            action()
+
+    def _cancel(self, reason: str) -> None:
+        if self.cancel_reason is not None:
+            self._end_grace()
+            return
+        self.cancel_reason = reason
+        self.on_cancelling(reason)
+        self._stop(reason)
+
+    def _at(self, moment: float, action: Callable[[], None]) -> None:
+        """With the lock held: let the main thread do something later."""
+        heapq.heappush(self._timers, (moment, next(self._order), action))
+        if self._timers[0][2] is action:
+            self._inbox.put(_WAKE)
+
+    # --- what is ready
+
+    def _ready(self, state: TaskState) -> None:
+        """With the lock held."""
+        task = state.node.task
+        if task.concurrency_limit is not None:
+            if self._slots.get(task, 0) >= task.concurrency_limit:
+                self._queues.setdefault(task, deque()).append(state)
+                return
+            self._slots[task] = self._slots.get(task, 0) + 1
+        self.pool.add(partial(self._attempt, state))
+
+    def _release(self, state: TaskState) -> None:
+        """With the lock held: the attempt no longer counts for its task's limit."""
+        task = state.node.task
+        if task.concurrency_limit is None:
+            return
+        self._slots[task] -= 1
+        queue = self._queues.get(task)
+        if queue:
+            self._ready(queue.popleft())
+
+    # --- one attempt
+
+    def _attempt(self, state: TaskState) -> bool:
+        attempt = self._open(state)
+        if attempt is None:
+            return True
+        value, error = self._outcome(state, attempt)
+        with self.lock:
+            if attempt.closed:
+                return False
+            attempt.closed = True
+            del self._threads[attempt]
+        self._settle(state, attempt, value, error)
+        return True
+
+    def _open(self, state: TaskState) -> Attempt | None:
+        attempt = Attempt(len(state.attempts) + 1, monotonic(), threading.Event())
+        with self.lock:
+            if state.status is not State.PENDING:  # cancelled while it waited for a thread
+                self._release(state)
+                return None
+            state.status = State.RUNNING
+            state.attempt = attempt
+            self._threads[attempt] = threading.current_thread()
+        state.began = attempt.began if state.began is None else state.began
+        state.attempts.append(
+            {
+                "number": attempt.number,
+                "status": State.RUNNING.value,
+                "started_at": self.clock.text(attempt.began),
+                "ended_at": None,
+                "duration_seconds": None,
+                "error": None,
+                "retry_at": None,
+            }
+        )
+        self.backend.task_changed(state.record())
+        self.log("INFO", state.task_id, f"Started{_of_attempts(state, attempt)}")
+        self._call_hooks("on_running", state)
+        return attempt
+
+    def _outcome(self, state: TaskState, attempt: Attempt) -> tuple[Any, BaseException | None]:
+        """What the function returned, or raised: a task that calls sys.exit() has failed, and the run goes on."""
+        node = state.node
+        try:
+            values = arguments_of(node, self.outputs)
+            if node.task.isolation == "process":
+                assert self.nursery is not None
+                context = partial(self._context, state, attempt)
+                return self.nursery.call(node, values, context, attempt), None
+            self._set_deadline(state, attempt)
+            if attempt.stop.is_set():
+                raise Abandoned("asked to stop before it began")
+            return call_here(node, values, self._context(state, attempt), attempt, self.variables.copy()), None
+        except BaseException as error:
+            return None, error
+
+    def _context(self, state: TaskState, attempt: Attempt) -> RunContext:
+        task = state.node.task
+        return RunContext(
+            run_id=self.run_id,
+            flow_name=self.flow_name,
+            task_id=state.task_id,
+            task_name=task.name,
+            attempt=attempt.number,
+            log=self.log,
+            stop=attempt.stop,
+            artifacts=Artifacts(partial(self._save, state, attempt)),
+            log_prints=self.log_prints if task.log_prints is None else task.log_prints,
+        )
+
+    def _set_deadline(self, state: TaskState, attempt: Attempt) -> None:
+        seconds = state.node.task.timeout_seconds
+        if seconds is not None:
+            with self.lock:
+                self._at(monotonic() + seconds, partial(self._expire, state, attempt))
+
+    def _expire(self, state: TaskState, attempt: Attempt) -> None:
+        """The main thread, at a deadline: the attempt is over, whatever its thread does."""
+        error = timed_out(state.node.task, state.task_id, attempt.number)
+        if self._abandon(state, attempt, error):
+            attempt.end(hard=True)
+
+    def _abandon(self, state: TaskState, attempt: Attempt, error: BaseException) -> bool:
+        with self.lock:
+            if attempt.closed:
+                return False
+            attempt.closed = True
+            self.pool.abandon(self._threads.pop(attempt))
+            self.pool.add(partial(self._settle_abandoned, state, attempt, error), first=True)
+            self.pool.wake()
+        return True
+
+    def _settle_abandoned(self, state: TaskState, attempt: Attempt, error: BaseException) -> bool:
+        self._settle(state, attempt, None, error)
+        return True
+
+    # --- how an attempt ended
+
+    def _settle(self, state: TaskState, attempt: Attempt, value: Any, error: BaseException | None) -> None:
+        if error is None:
+            error = self._keep_output(state, value)
+        ended = monotonic()
+        record = state.attempts[-1]
+        record["ended_at"] = self.clock.text(ended)
+        record["duration_seconds"] = round(ended - attempt.began, 6)
+        if error is None:
+            record["status"] = State.SUCCEEDED.value
+            self._succeed(state, value, ended)
+            return
+        state.error = error
+        record["error"] = error_record(error)
+        if self.stopping is not None and not isinstance(error, TaskTimeoutError):
+            record["status"] = State.CANCELLED.value
+            self._end_cancelled(state, ended)
+            return
+        failed = State.TIMED_OUT if isinstance(error, TaskTimeoutError) else State.FAILED
+        record["status"] = failed.value
+        delay = self._delay(state, attempt, error)
+        if delay is None:
+            self._fail(state, attempt, failed, ended)
+        else:
+            self._retry(state, attempt, delay)
+
+    def _keep_output(self, state: TaskState, value: Any) -> BaseException | None:
+        saved = dict(state.artifacts)
+        try:
+            data = dumps(
+                value,
+                task_id=state.task_id,
+                limit=self.backend.max_artifact_bytes,
+                artifact=lambda found: stand_in(self._store_returned(state, found, saved)),
+            )
+            state.output_record = self.backend.store_output(state.task_id, data)
+        except Exception as error:
+            return error
+        return None
+
+    def _save(self, state: TaskState, attempt: Attempt, artifact: LocalArtifact) -> ArtifactRecord:
+        if attempt.closed:
+            raise Abandoned(
+                f"attempt {attempt.number} of task {state.task_id!r} is over: it can't save artifacts any more"
+            )
+        return self._store(state, artifact)
+
+    def _store_returned(self, state: TaskState, artifact: LocalArtifact, saved: dict[str, Any]) -> ArtifactRecord:
+        """One that the task has saved already is that one; another of the same name gets a number."""
+        if artifact.name in saved:
+            return state.artifacts[artifact.name]
+        stem, dot, suffix = artifact.name.rpartition(".") if "." in artifact.name else (artifact.name, "", "")
+        names = (f"{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
+        name = (
+            artifact.name
+            if artifact.name not in state.artifacts
+            else next(n for n in names if n not in state.artifacts)
+        )
+        return self._store(state, artifact, name)
+
+    def _store(self, state: TaskState, artifact: LocalArtifact, name: str | None = None) -> ArtifactRecord:
+        record = self.backend.store_artifact(state.task_id, artifact, name or artifact.name)
+        state.artifacts[record["name"]] = record
+        return record
+
+    def _delay(self, state: TaskState, attempt: Attempt, error: BaseException) -> float | None:
+        """Seconds until the next attempt; None where there is none."""
+        try:
+            if not retries.is_retryable(state.node.task, attempt.number, error):
+                return None
+            return retries.delay_after(state.node.task, attempt.number)
+        except Exception as broken:
+            self.log("ERROR", state.task_id, f"Not tried again, since its retry option failed: {traceback_of(broken)}")
+            return None
+
+    def _succeed(self, state: TaskState, value: Any, ended: float) -> None:
+        state.output = value
+        state.error = None
+        state.end(State.SUCCEEDED, ended)
+        self._tell(state, "INFO", f"Succeeded in {_seconds(state.attempts[-1]['duration_seconds'])}")
+        self._call_hooks("on_completion", state)
+        with self.lock:
+            self.outputs[state.task_id] = value
+            self._release(state)
+            for user in state.downstream:
+                user.waiting -= 1
+                if not user.waiting and user.status is State.PENDING:
+                    self._ready(user)
+        self._finished(1)
+
+    def _retry(self, state: TaskState, attempt: Attempt, delay: float) -> None:
+        due = monotonic() + delay
+        state.attempts[-1]["retry_at"] = self.clock.text(due)
+        with self.lock:
+            stopped = self.stopping is not None
+            if not stopped:
+                state.status = State.PENDING
+        if stopped:
+            self._end_cancelled(state, monotonic())
+            return
+        self._tell(
+            state,
+            "WARNING",
+            f"{_how(state)}{_of_attempts(state, attempt)}; the next begins in {_seconds(delay)}\n"
+            f"{state.attempts[-1]['error']['traceback'].rstrip()}",  # type: ignore[index]
+        )
+        self._call_hooks("on_retry", state)
+        with self.lock:
+            self._release(state)
+            if state.status is State.PENDING:
+                self._at(due, partial(self._retry_now, state))
+
+    def _retry_now(self, state: TaskState) -> None:
+        with self.lock:
+            if state.status is State.PENDING:
+                self._ready(state)
+                self.pool.wake()
+
+    def _fail(self, state: TaskState, attempt: Attempt, status: State, ended: float) -> None:
+        assert state.error is not None
+        state.end(status, ended, f"{error_type(state.error)}: {message_of(state.error)}"[:500])
+        with self.lock:
+            first = self.first_failure is None
+            if first:
+                self.first_failure = state
+        self._tell(
+            state,
+            "ERROR",
+            f"{_how(state)}{_of_attempts(state, attempt)}\n{state.attempts[-1]['error']['traceback'].rstrip()}",  # type: ignore[index]
+        )
+        self._call_hooks("on_failure", state)
+        self._skip_downstream(state)
+        if self.fail_fast and first:
+            self._stop(f"task {state.task_id!r} failed")
+        with self.lock:
+            self._release(state)
+        self._finished(1)
+
+    def _end_cancelled(self, state: TaskState, ended: float) -> None:
+        state.end(State.CANCELLED, ended, self.stopping)
+        self._tell(state, "WARNING", f"Cancelled: {self.stopping}")
+        self._skip_downstream(state)
+        with self.lock:
+            self._release(state)
+        self._finished(1)
+
+    def _skip_downstream(self, state: TaskState) -> None:
+        """All that waits for a task that did not succeed, however far, will not run."""
+        skipped = []
+        cancelled = state.status is State.CANCELLED
+        with self.lock:
+            found = [state]
+            while found:
+                for user in found.pop().downstream:
+                    if user.status is State.PENDING:
+                        reason = self.stopping if cancelled else f"upstream {state.task_id!r} ended {state.status}"
+                        user.end(State.CANCELLED if cancelled else State.SKIPPED, monotonic(), reason)
+                        skipped.append(user)
+                        found.append(user)
+        self._tell_unstarted(skipped)
+
+    # --- stopping
+
+    def _stop(self, reason: str) -> None:
+        """Nothing more begins; what goes on is asked to end, and left alone after the grace time."""
+        with self.lock:
+            if self.stopping is not None:
+                return
+            self.stopping = reason
+            unstarted = [state for state in self.states.values() if state.status is State.PENDING]
+            for state in unstarted:
+                state.end(State.CANCELLED, monotonic(), reason)
+            going_on = list(self._threads)
+            self._at(monotonic() + self.grace_seconds, self._end_grace)
+        for attempt in going_on:
+            attempt.end(hard=False)
+        self._tell_unstarted(unstarted)
+
+    def _end_grace(self) -> None:
+        with self.lock:
+            going_on = [s for s in self.states.values() if s.attempt in self._threads]
+        for state in going_on:
+            attempt = state.attempt
+            assert attempt is not None
+            fate = "its process was ended" if state.node.task.isolation == "process" else "its thread was left alone"
+            left = Abandoned(f"still running {self.grace_seconds:g} s after it was asked to stop: {fate}")
+            if self._abandon(state, attempt, left):
+                attempt.end(hard=True)
+
+    # --- telling
+
+    def _tell(self, state: TaskState, level: str, message: str) -> None:
+        """The log first: a record that says how a task ended has its whole log beside it."""
+        self.log(level, state.task_id, message)
+        self.backend.task_changed(state.record())
+
+    def _tell_unstarted(self, states: Sequence[TaskState]) -> None:
+        for state in states:
+            self._tell(state, "WARNING", f"{state.status.capitalize()}: {state.reason}")
+        self._finished(len(states))
+
+    def _finished(self, count: int) -> None:
+        with self.lock:
+            self._remaining -= count
+            done = not self._remaining
+        if done and count:
+            self._inbox.put(_DONE)
+
+    def _call_hooks(self, kind: str, state: TaskState) -> None:
+        hooks: Iterable[Hook] = getattr(state.node.task, kind)
+        for hook in hooks:
+            try:
+                hook(state.task_run())
+            except BaseException as error:
+                self.log("ERROR", state.task_id, f"A hook of {kind} failed: {traceback_of(error)}")
+
+
+class Abandoned(Exception):
+    """A task did not end in the grace time."""
+
+
+def raised_for(state: TaskState) -> TaskFailedError:
+    """The error that a run raises for its first failure; the task's own exception is its cause."""
+    error = state.error
+    assert error is not None
+    attempt = len(state.attempts)
+    if isinstance(error, TaskFailedError) and error.task_id == state.task_id:
+        error.attempt = attempt
+        return error
+    failed = TaskFailedError(
+        f"Task {state.task_id!r} failed in attempt {attempt} of {state.max_attempts}: "
+        f"{error_type(error)}: {message_of(error)}. Read its log: dagy logs {state.run_id} --task {state.task_id}",
+        task_id=state.task_id,
+        attempt=attempt,
+    )
+    failed.__cause__ = error
+    return failed
+
+
+def _of_attempts(state: TaskState, attempt: Attempt) -> str:
+    return "" if state.max_attempts == 1 else f" (attempt {attempt.number} of {state.max_attempts})"
+
+
+def _how(state: TaskState) -> str:
+    status = state.attempts[-1]["status"]
+    return "Timed out" if status == State.TIMED_OUT else "Failed"
+
+
+def _seconds(seconds: float | None) -> str:
+    return f"{seconds or 0:.3g} s"

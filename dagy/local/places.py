@@ -1,0 +1,25 @@
+"""Where local runs lie: below `DAGY_LOCAL_DIR`, or `~/.dagy`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
+
+
+def local_dir() -> Path:
+    named = os.environ.get("DAGY_LOCAL_DIR", "").strip()
+    return Path(named or "~/.dagy").expanduser().absolute()
+
+
+def run_dir(run_id: str) -> Path:
+    return local_dir() / "runs" / checked_id(run_id)
+
+
+def checked_id(text: str) -> str:
+    """An id as it may stand in a path. Raises ValueError for what could leave the directory."""
+    if not _ID.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is no id of a run or task: letters, digits, '.', '_' and '-' only.")
+    return text
