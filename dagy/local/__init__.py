@@ -31,6 +31,7 @@ def run(
 ) -> RunResult:
     """What `Flow.run_local` does, which says what is raised; `watch` is told what happens meanwhile."""
     from dagy.engine.execution import Options, execute
+    from dagy.local import index
     from dagy.local.files import FilesBackend
     from dagy.local.ids import new_run_id
 
@@ -42,6 +43,7 @@ def run(
         result = execute(flow, checked, backend, run_id, options)
     finally:
         backend.close()
+    index.put(result.record)
     return _raised(result, tuple(backend.warnings), fail_fast=fail_fast)
 
 

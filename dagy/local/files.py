@@ -220,7 +220,7 @@ def _hold(descriptor: int) -> None:
         import fcntl
     except ImportError:  # Windows: readers look for the process instead
         return
-    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)  # a reader that looks for it holds it for microseconds
 
 
 def _max_artifact_bytes() -> int:

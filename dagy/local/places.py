@@ -18,6 +18,14 @@ def run_dir(run_id: str) -> Path:
     return local_dir() / "runs" / checked_id(run_id)
 
 
+def task_dir(run_id: str, task_id: str) -> Path:
+    return run_dir(run_id) / "task_runs" / checked_id(task_id)
+
+
+def artifacts_dir(run_id: str, task_id: str) -> Path:
+    return local_dir() / "artifacts" / checked_id(run_id) / checked_id(task_id)
+
+
 def checked_id(text: str) -> str:
     """An id as it may stand in a path. Raises ValueError for what could leave the directory."""
     if not _ID.fullmatch(text):

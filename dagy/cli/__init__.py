@@ -1,0 +1,27 @@
+"""The command `dagy`. What it prints, and its exit codes, docs/cli.md tells."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    from dagy.cli.arguments import parse
+    from dagy.cli.exits import code_of
+
+    try:
+        arguments = parse(argv)
+        code = arguments.command(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `dagy logs | head`: what reads has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except BaseException as error:  # noqa: BLE001
+        return code_of(error)
+    return int(code or 0)
