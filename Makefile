@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help run test check lint format lock clean venv
+.PHONY: help run test check lint format lock wheel clean venv
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -38,6 +38,10 @@ lock: venv  ## pin requirements/*.in, with hashes: make lock ARGS=--upgrade for 
 	done
 	@cd requirements && echo uv | ../$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(ARGS) - -o uv.txt
+
+wheel: venv  ## build the SDK's wheel, which customers install, into .local/dist
+	@cd dagy && ../$(PYTHON) -m hatchling build --target wheel --directory ../.local/dist
+	@ls .local/dist/*.whl
 
 clean:  ## remove the virtual environment, the embedded servers' data and all caches
 	@.ci/clean

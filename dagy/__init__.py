@@ -11,13 +11,14 @@
 
     result = nightly.run_local(day="2026-01-15")
 
-`dagy.capture` stores exceptions.
+`dagy.capture` stores exceptions; `DagyClient` speaks to the platform's API.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dagy.artifacts import LocalArtifact
+    from dagy.client import DagyClient
     from dagy.context import RunContext
     from dagy.errors import (
         ArtifactSerializationError,
@@ -37,6 +38,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArtifactSerializationError",
+    "DagyClient",
     "DagyError",
     "DependencyCycleError",
     "Flow",
@@ -56,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "ArtifactSerializationError": "dagy.errors",
+    "DagyClient": "dagy.client",
     "DagyError": "dagy.errors",
     "DependencyCycleError": "dagy.errors",
     "Flow": "dagy.flows",

@@ -71,6 +71,10 @@ class LocalStorageError(DagyError, OSError):
     """The local directory can't be written to."""
 
 
+class RunNotFound(DagyError, LookupError):
+    """There is no such local run or task, or more than one that is meant."""
+
+
 class FlowLoadError(DagyError):
     """A flow's file can't be imported, or holds no such flow."""
 

@@ -88,6 +88,8 @@ def parse_text(text: str, hint: Any) -> Any:
 def name_of(hint: Any) -> str:
     if isinstance(hint, type) and typing.get_origin(hint) is None:
         return "None" if hint is type(None) else hint.__qualname__
+    if typing.get_origin(hint) in (Union, types.UnionType):
+        return " | ".join(map(name_of, typing.get_args(hint)))
     return str(hint).replace("typing.", "").replace("collections.abc.", "")
 
 
@@ -120,14 +122,18 @@ def _fit_generic(value: Any, hint: Any, origin: Any, where: str, depth: int) -> 
 def _fit_union(value: Any, hint: Any, arguments: tuple[Any, ...], where: str, depth: int) -> Any:
     """The first that fits; one that takes the value as it is comes before one that would convert it."""
     found: list[Any] = []
+    problems: list[Mismatch] = []
     for argument in arguments:
         try:
             fitted = fit(value, argument, where, depth + 1)
-        except Mismatch:
+        except Mismatch as problem:
+            problems += [problem] if argument is not type(None) else []
             continue
         if fitted is value:
             return value
         found.append(fitted)
+    if not found and len(problems) == 1:  # X | None: what X says knows more
+        raise problems[0]
     return found[0] if found else _refuse(value, name_of(hint), where)
 
 

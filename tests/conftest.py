@@ -61,6 +61,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """… and the application tests in it. Partitions are made once, and not anew in every test's transaction."""
+    if not connection.settings_dict["NAME"].startswith("test_"):
+        # pytest-django makes the test database where a test asks for `db`; `committed` alone would have the real one.
+        pytest.fail("Run these tests together with one that uses `db`: alone they would not be given a test database.")
     with roles.connected_as("application"):
         with django_db_blocker.unblock():
             make_partitions()

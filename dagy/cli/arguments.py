@@ -113,7 +113,13 @@ def _later(name: str) -> Callable[[argparse.Namespace], Any]:
 
 def _add_parameters(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "-p", "--parameter", dest="parameters", action="append", default=[], metavar="NAME=VALUE", help="JSON, or a text"
+        "-p",
+        "--parameter",
+        dest="parameters",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="JSON, or a text",
     )
     command.add_argument("--parameters", dest="parameters_file", metavar="FILE", help="a JSON object; - is stdin")
 

@@ -22,7 +22,7 @@ def print_words(arguments: Any) -> int:
     from dagy.errors import DagyError
     from dagy.local import index, reading
 
-    with suppress(DagyError, OSError, ValueError):
+    with suppress(DagyError, OSError):
         if arguments.kind == "runs":
             for line in index.listing(limit=50):
                 output.say(line.run_id)
@@ -55,8 +55,8 @@ _TAKES_RUN = ("runs show", "logs", "doctor", "cancel")
 _BASH = """\
 # dagy completion for bash: source <(dagy completion bash)
 _dagy() {{
-    local word="${{COMP_WORDS[COMP_CWORD]}}" last="${{COMP_WORDS[COMP_CWORD-1]}}" line="${{COMP_WORDS[*]:1:COMP_CWORD-1}} "
-    local words=""
+    local word="${{COMP_WORDS[COMP_CWORD]}}" last="${{COMP_WORDS[COMP_CWORD-1]}}"
+    local line="${{COMP_WORDS[*]:1:COMP_CWORD-1}} " words=""
     if [[ "$last" == --task ]]; then
         words="$(dagy _complete tasks 2>/dev/null)"
     else
@@ -101,5 +101,7 @@ def _fish(commands: dict[str, list[str]]) -> str:
             lines.append(f"complete -c dagy -n '{condition}' {option}")
         if path in _TAKES_RUN:
             lines.append(f"complete -c dagy -n '{condition}' -f -a '(dagy _complete runs 2>/dev/null)'")
-    lines.append("complete -c dagy -n '__fish_seen_subcommand_from logs' -l task -x -a '(dagy _complete tasks 2>/dev/null)'")
+    lines.append(
+        "complete -c dagy -n '__fish_seen_subcommand_from logs' -l task -x -a '(dagy _complete tasks 2>/dev/null)'"
+    )
     return "\n".join(lines)

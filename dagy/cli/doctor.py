@@ -47,7 +47,9 @@ def _last_lines(runs: Runs, record: RunRecord) -> list[LoggedEntry]:
 
 
 def _cascade(record: RunRecord) -> list[str]:
-    return [f"{task['task_id']}: {task['status']}" for task in record["tasks"] if task["status"] in ("SKIPPED", "CANCELLED")]
+    return [
+        f"{task['task_id']}: {task['status']}" for task in record["tasks"] if task["status"] in ("SKIPPED", "CANCELLED")
+    ]
 
 
 def _files(runs: Runs, record: RunRecord) -> list[str]:
@@ -55,7 +57,11 @@ def _files(runs: Runs, record: RunRecord) -> list[str]:
         return []
     task_id = record["failure"] and record["failure"]["task_id"]
     run = places.run_dir(record["run_id"])
-    task = [str(places.task_dir(record["run_id"], task_id)), str(places.artifacts_dir(record["run_id"], task_id))] if task_id else []
+    task = (
+        [str(places.task_dir(record["run_id"], task_id)), str(places.artifacts_dir(record["run_id"], task_id))]
+        if task_id
+        else []
+    )
     return [str(run), *task]
 
 

@@ -47,7 +47,7 @@ def code_of(error: BaseException) -> int:
 
 
 def _known(error: BaseException) -> Exit | None:
-    from dagy.errors import DependencyCycleError, FlowLoadError, LocalStorageError, ParameterError
+    from dagy.errors import DependencyCycleError, FlowLoadError, LocalStorageError, ParameterError, RunNotFound
 
     if isinstance(error, UsageError):
         return Exit.USAGE
@@ -57,7 +57,7 @@ def _known(error: BaseException) -> Exit | None:
         return Exit.RUN_FAILED
     if isinstance(error, LocalStorageError):
         return Exit.STORAGE
-    if type(error).__name__ == "RunNotFound":
+    if isinstance(error, RunNotFound):
         return Exit.NOT_FOUND
     if type(error).__module__ == "dagy.client.errors":
         return Exit.NOT_FOUND if type(error).__name__ == "NotFound" else Exit.SERVER

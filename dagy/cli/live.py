@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dagy.cli import output
 from dagy.cli.running import Quiet
+from dagy.local.reading import brought_up_to_date
 from dagy.states import State
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ class Live(Quiet):
         self._tasks: dict[str, TaskSummary] = {}
         self._said: list[str] = []
         self._drawn = 0
-        self._changed = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_drawing, daemon=True)
@@ -37,7 +37,6 @@ class Live(Quiet):
         with self._lock:
             self.record = record
             self._tasks = {task["task_id"]: task for task in record["tasks"]}
-            self._changed = True
         if record["status"] == State.RUNNING and not self._thread.is_alive() and not self._over.is_set():
             self._thread.start()
 
@@ -46,22 +45,13 @@ class Live(Quiet):
             task = self._tasks.get(record["task_id"])
             if task is None:
                 return
-            error = record["attempts"][-1]["error"] if record["attempts"] else None
-            task.update(
-                status=record["status"],
-                attempts=len(record["attempts"]),
-                duration_seconds=record["duration_seconds"],
-                error_type=error["type"] if error else None,
-                reason=record["reason"],
-            )
-            self._changed = True
+            self._tasks[record["task_id"]] = brought_up_to_date(task, record)
 
     def logged(self, line: str) -> None:
         level = line[28:36].strip()
         if level in ("WARNING", "ERROR", "CRITICAL"):
             with self._lock:
                 self._said.append(output.paint(output.harmless(line.split("\n")[0]), level))
-                self._changed = True
 
     def close(self) -> None:
         """Take the tree away: what is printed after it has the last word."""

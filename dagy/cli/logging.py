@@ -29,4 +29,6 @@ def painted(entry: LoggedEntry) -> str:
     if not output.has_colour() or not entry.time:
         return line
     level = f"{entry.level:<8}"
-    return line.replace(entry.time, output.paint(entry.time, "2"), 1).replace(level, output.paint(level, entry.level), 1)
+    return line.replace(entry.time, output.paint(entry.time, "2"), 1).replace(
+        level, output.paint(level, entry.level), 1
+    )

@@ -17,7 +17,9 @@ def parameters_of(arguments: Any, signature: Signature | None) -> dict[str, Any]
     """`--parameters FILE` with `-p name=value` over it; by the flow's hints, where its signature is known."""
     given = _from_file(arguments.parameters_file) if arguments.parameters_file else {}
     texts = dict(map(_pair, arguments.parameters))
-    return given | (signature.parse(texts) if signature is not None else {k: _json_or_text(v) for k, v in texts.items()})
+    return given | (
+        signature.parse(texts) if signature is not None else {k: _json_or_text(v) for k, v in texts.items()}
+    )
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -35,7 +37,7 @@ def _from_file(name: str) -> dict[str, Any]:
     except ValueError as error:
         raise UsageError(f"--parameters: {name} is no JSON ({error}).") from None
     if not isinstance(found, dict):
-        raise UsageError(f"--parameters: {name} must hold a JSON object, such as {{\"day\": \"2026-01-15\"}}.")
+        raise UsageError(f'--parameters: {name} must hold a JSON object, such as {{"day": "2026-01-15"}}.')
     return found
 
 

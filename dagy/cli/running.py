@@ -23,9 +23,7 @@ def run(arguments: Any) -> int:
     parameters = parameters_of(arguments, flow.signature)
     watch = _watch(as_json=arguments.json)
     try:
-        run_locally(
-            flow, parameters, max_workers=arguments.max_workers, fail_fast=arguments.fail_fast, watch=watch
-        )
+        run_locally(flow, parameters, max_workers=arguments.max_workers, fail_fast=arguments.fail_fast, watch=watch)
     except TaskFailedError:
         pass
     except (KeyboardInterrupt, DependencyCycleError):

@@ -31,12 +31,16 @@ def show(arguments: Any) -> int:
 def say_head(record: RunRecord) -> None:
     flow = record["flow"]
     version = f" (version {flow['version']})" if flow["version"] else ""
-    output.say(f"{output.mark(record['status'])} {output.paint(record['status'], record['status'])}  run {record['run_id']}")
+    output.say(
+        f"{output.mark(record['status'])} {output.paint(record['status'], record['status'])}  run {record['run_id']}"
+    )
     output.say(output.harmless(f"  flow        {flow['name']}{version}"))
     output.say(f"  started     {output.local_time(record['started_at'])}")
     output.say(f"  duration    {output.duration(record['duration_seconds'])}")
     if record["parameters"]:
-        given = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in record["parameters"].items())
+        given = ", ".join(
+            f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in record["parameters"].items()
+        )
         output.say(output.harmless(f"  parameters  {output.short(given, 200)}"))
     if record["reason"]:
         output.say(output.harmless(f"  reason      {output.short(record['reason'], 200)}"))
@@ -51,3 +55,6 @@ def say_failure(failure: FailureRecord) -> None:
     said = message if message.startswith(failure["error_type"]) else f"{failure['error_type']}: {message}"
     output.say(f"  {output.paint(output.harmless(said), 'ERROR')}")
     output.say(f"  {failure['advice']}")
+    if failure["task_id"] is None:
+        for line in failure["traceback"].rstrip().split("\n"):
+            output.say(output.harmless(f"  {line}"))

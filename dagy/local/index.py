@@ -115,7 +115,7 @@ def _line(record: RunRecord) -> RunLine:
         duration_seconds=record["duration_seconds"],
         tasks=len(tasks),
         succeeded=sum(task["status"] == "SUCCEEDED" for task in tasks),
-        failed_task=(record["failure"] or {}).get("task_id"),
+        failed_task=record["failure"]["task_id"] if record["failure"] else None,
         reason=record["reason"],
     )
 

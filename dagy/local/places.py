@@ -6,6 +6,8 @@ import os
 import re
 from pathlib import Path
 
+from dagy.errors import RunNotFound
+
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
@@ -27,7 +29,7 @@ def artifacts_dir(run_id: str, task_id: str) -> Path:
 
 
 def checked_id(text: str) -> str:
-    """An id as it may stand in a path. Raises ValueError for what could leave the directory."""
+    """An id as it may stand in a path. Raises RunNotFound for what could leave the directory."""
     if not _ID.fullmatch(text):
-        raise ValueError(f"{text[:80]!r} is no id of a run or task: letters, digits, '.', '_' and '-' only.")
+        raise RunNotFound(f"{text[:80]!r} is no id of a run or task: letters, digits, '.', '_' and '-' only.")
     return text

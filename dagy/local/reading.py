@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from dagy.errors import DagyError
+from dagy.errors import RunNotFound
 from dagy.local import places
 from dagy.states import FAILURES, FINAL, State
 
@@ -27,10 +27,6 @@ LOST_ADVICE = (
 )
 _ENTRY = re.compile(r"(\S+Z) (\w+) +\[([^\]]*)\] (.*)", re.DOTALL)
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-
-
-class RunNotFound(DagyError, LookupError):
-    """There is no such run, or more than one."""
 
 
 class LoggedEntry(NamedTuple):
@@ -49,7 +45,7 @@ class LoggedEntry(NamedTuple):
 def find_run(text: str | None) -> str:
     """A run's id from the whole id, its unique beginning or end, or `latest` (None as well). Raises RunNotFound."""
     try:
-        ids = sorted(entry for entry in os.listdir(places.local_dir() / "runs") if not entry.startswith("."))
+        ids = sorted(entry.name for entry in (places.local_dir() / "runs").iterdir() if not entry.name.startswith("."))
     except FileNotFoundError:
         ids = []
     if not ids:
@@ -112,9 +108,7 @@ def goes_on(run_id: str) -> bool:
     return False
 
 
-def read_log(
-    run_id: str, task_id: str | None = None, level: str | None = None
-) -> list[LoggedEntry]:
+def read_log(run_id: str, task_id: str | None = None, level: str | None = None) -> list[LoggedEntry]:
     """The log's entries; `level` is the least. Raises RunNotFound where a task has no log."""
     path = _log_path(run_id, task_id)
     try:
@@ -197,12 +191,14 @@ def _refreshed(run_id: str, task: TaskSummary) -> TaskSummary:
     if task["status"] in FINAL:
         return task
     known = read_task_run(run_id, task["task_id"])
-    return task if known is None else {**task, **_summary(known)}  # type: ignore[typeddict-item]
+    return task if known is None else brought_up_to_date(task, known)
 
 
-def _summary(known: TaskRunRecord) -> dict[str, Any]:
+def brought_up_to_date(task: TaskSummary, known: TaskRunRecord) -> TaskSummary:
+    """A task of a run's record with what its own record says."""
     error = known["attempts"][-1]["error"] if known["attempts"] else None
     return {
+        **task,
         "status": known["status"],
         "attempts": len(known["attempts"]),
         "started_at": known["started_at"],
@@ -252,13 +248,19 @@ def _settled_task(run_id: str, task: TaskSummary, reason: str, ended_at: str) ->
     status = State.FAILED.value if ran else State.CANCELLED.value
     known = read_task_run(run_id, task["task_id"])
     if known is not None:
-        known.update(status=status, reason=told, ended_at=ended_at)
+        known["status"], known["reason"], known["ended_at"] = status, told, ended_at
         for attempt in known["attempts"]:
             if attempt["status"] == State.RUNNING:
-                attempt.update(status=status, ended_at=ended_at)
+                attempt["status"], attempt["ended_at"] = status, ended_at
         with suppress(OSError):
             _replace(places.task_dir(run_id, task["task_id"]) / "metadata.json", known)
-    return {**task, "status": status, "reason": told, "ended_at": ended_at if ran else None, "error_type": LOST if ran else None}
+    return {
+        **task,
+        "status": status,
+        "reason": told,
+        "ended_at": ended_at if ran else None,
+        "error_type": LOST if ran else None,
+    }
 
 
 def _last_sign(run_id: str, record: RunRecord) -> tuple[str, float | None]:
