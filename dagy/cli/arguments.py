@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import TYPE_CHECKING, Any
 
 from dagy import __version__
@@ -25,12 +26,23 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return arguments
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Knows its width: the usual one loads `shutil` to ask for it, for each argument of each command."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = os.get_terminal_size().columns
+        except OSError:
+            columns = 100
+        super().__init__(prog, width=min(columns, 120) - 2)
+
+
 def new_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dagy",
         description="Run flows on this machine and on the platform, and see what became of them.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"dagy {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -40,7 +52,7 @@ def new_parser() -> argparse.ArgumentParser:
     _add_server(commands)
     completion = _add(commands, "completion", "cli.completion:print_script", "print the shell's completion script")
     completion.add_argument("shell", choices=("bash", "zsh", "fish"))
-    hidden = commands.add_parser("_complete")
+    hidden = commands.add_parser("_complete", formatter_class=_Formatter)
     hidden.add_argument("kind", choices=("runs", "tasks"))
     hidden.add_argument("run", nargs="?")
     hidden.set_defaults(command=_later("cli.completion:print_words"))
@@ -57,7 +69,9 @@ def _add_run(commands: Any) -> None:
 
 
 def _add_runs(commands: Any) -> None:
-    runs = commands.add_parser("runs", help="list runs, show one", description="List runs, show one.")
+    runs = commands.add_parser(
+        "runs", help="list runs, show one", description="List runs, show one.", formatter_class=_Formatter
+    )
     of_runs = runs.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = _add(of_runs, "list", "cli.listing:list_runs", "list runs, newest first")
     listing.add_argument("--status", choices=[state.value for state in State], type=str.upper, metavar="STATUS")
@@ -96,7 +110,10 @@ def _add_server(commands: Any) -> None:
 
 
 def _add(commands: Any, name: str, function: str, text: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    description = f"{text[0].upper()}{text[1:]}."
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=description, formatter_class=_Formatter
+    )
     command.set_defaults(command=_later(function))
     return command
 

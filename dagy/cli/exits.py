@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from enum import IntEnum
 
 
@@ -40,6 +39,8 @@ def code_of(error: BaseException) -> int:
         return Exit.CANCELLED
     code = _known(error)
     if code is None:
+        import traceback
+
         traceback.print_exception(error)
         return Exit.RUN_FAILED
     print(f"dagy: {error}", file=sys.stderr)  # noqa: T201

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
@@ -91,10 +90,6 @@ def say_json(value: Any) -> None:
 
 def say_json_line(value: Any) -> None:
     say(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def width() -> int:
-    return shutil.get_terminal_size((100, 24)).columns
 
 
 def short(text: str, length: int) -> str:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from dagy.local import places, reading
 from dagy.states import FINAL
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
     from dagy.records import RunRecord
 
-_VERSION = 1
+_VERSION = 2
 _TABLE = """
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, flow TEXT NOT NULL, status TEXT NOT NULL, started_at TEXT NOT NULL,
-    duration_seconds REAL, tasks INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed_task TEXT, reason TEXT
+    duration_seconds REAL, tasks INTEGER NOT NULL, succeeded INTEGER NOT NULL, failed_task TEXT, reason TEXT,
+    is_final INTEGER NOT NULL, checksum INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX runs_compared ON runs (is_final, checksum);
 CREATE INDEX runs_started ON runs (started_at DESC, run_id DESC);
 CREATE INDEX runs_status ON runs (status, started_at DESC);
 CREATE INDEX runs_flow ON runs (flow, started_at DESC);
@@ -63,7 +66,7 @@ def listing(
         return _listed(present, status, flow, limit, before)
     except sqlite3.DatabaseError:  # broken, or of another version of SQLite: it is derived, so it is made anew
         with suppress(OSError):
-            _path().unlink()
+            os.unlink(_path())  # noqa: PTH108
     try:
         return _listed(present, status, flow, limit, before)
     except (sqlite3.Error, OSError):
@@ -84,25 +87,34 @@ def _query(
     terms = [(term, value) for term, value in wanted if value is not None]
     where = f"WHERE {' AND '.join(term for term, _ in terms)}" if terms else ""
     rows = connection.execute(
-        f"SELECT * FROM runs {where} ORDER BY started_at DESC, run_id DESC LIMIT ?", [*(v for _, v in terms), limit]
+        f"SELECT {', '.join(RunLine._fields)} FROM runs {where} ORDER BY started_at DESC, run_id DESC LIMIT ?",
+        [*(value for _, value in terms), limit],
     )
     return [RunLine(*row) for row in rows]
 
 
 def _update(connection: sqlite3.Connection, present: set[str]) -> None:
+    if _is_current(connection, present):
+        return
     known = dict(connection.execute("SELECT run_id, status FROM runs"))
     gone = known.keys() - present
     stale = [run_id for run_id in present if known.get(run_id) not in FINAL]
-    if not gone and not stale:
-        return
     records = [record for run_id in stale if (record := reading.readable(run_id)) is not None]
     with connection:
         connection.executemany("DELETE FROM runs WHERE run_id = ?", [(run_id,) for run_id in gone])
         _put(connection, records)
 
 
+def _is_current(connection: sqlite3.Connection, present: set[str]) -> bool:
+    """Whether the index holds these runs and no others, and all have ended: without reading each of its rows."""
+    query = "SELECT count(*), total(checksum), total(is_final) FROM runs"
+    count, checksums, ended = connection.execute(query).fetchone()
+    return count == ended == len(present) and checksums == sum(crc32(run_id.encode()) for run_id in present)
+
+
 def _put(connection: sqlite3.Connection, records: Iterable[RunRecord]) -> None:
-    connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", map(_line, records))
+    rows = [(*_line(record), record["status"] in FINAL, crc32(record["run_id"].encode())) for record in records]
+    connection.executemany("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _line(record: RunRecord) -> RunLine:
@@ -135,14 +147,13 @@ def _without_index(
 
 def _present() -> set[str]:
     try:
-        with os.scandir(places.local_dir() / "runs") as entries:
-            return {entry.name for entry in entries if not entry.name.startswith(".")}
+        return {name for name in os.listdir(f"{places.base()}/runs") if not name.startswith(".")}  # noqa: PTH208
     except FileNotFoundError:
         return set()
 
 
-def _path() -> Any:
-    return places.local_dir() / "index.db"
+def _path() -> str:
+    return f"{places.base()}/index.db"
 
 
 def _opened() -> sqlite3.Connection:

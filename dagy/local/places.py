@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dagy.errors import RunNotFound
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
-def local_dir() -> Path:
+def base() -> str:
+    """The local directory, as a text: a list of runs is printed before `pathlib` would be loaded."""
     named = os.environ.get("DAGY_LOCAL_DIR", "").strip()
-    return Path(named or "~/.dagy").expanduser().absolute()
+    return os.path.abspath(os.path.expanduser(named or "~/.dagy"))  # noqa: PTH100, PTH111
+
+
+def local_dir() -> Path:
+    from pathlib import Path
+
+    return Path(base())
 
 
 def run_dir(run_id: str) -> Path:

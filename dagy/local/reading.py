@@ -8,7 +8,6 @@ import re
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dagy.errors import RunNotFound
@@ -17,6 +16,7 @@ from dagy.states import FAILURES, FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dagy.records import RunRecord, TaskRunRecord, TaskSummary
 
