@@ -51,7 +51,7 @@ class RunResult:
     """`outputs` and `task_runs` are by task id; only tasks that succeeded have an output.
 
     `value` is what the flow's function returned, with the tasks' outputs in place. `warnings` says what could not be
-    kept on disk. `interrupted_by` is the signal that ended the run, if one did.
+    kept on disk. `interruption` is what cancelled the run, if anything did: KeyboardInterrupt after Ctrl-C.
     """
 
     run_id: str
@@ -62,7 +62,7 @@ class RunResult:
     record: RunRecord = field(repr=False)
     error: BaseException | None = None
     warnings: tuple[str, ...] = ()
-    interrupted_by: int | None = None
+    interruption: BaseException | None = None
 
     @property
     def failure(self) -> FailureRecord | None:

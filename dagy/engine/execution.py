@@ -76,7 +76,6 @@ class _Execution:
         self.options = options
         self.clock = Clock()
         self.began = monotonic()
-        self.interrupted_by: int | None = None
 
     def execute(self) -> RunResult:
         self.log(
@@ -140,7 +139,7 @@ class _Execution:
             value=resolve_value(returned, run.outputs),
             record=record,
             error=error,
-            interrupted_by=self.interrupted_by,
+            interruption=run.interruption,
         )
 
     def _broken(self, error: BaseException) -> RunResult:
@@ -200,8 +199,7 @@ class _Execution:
             return
 
         def cancel(number: int, _frame: FrameType | None) -> None:
-            self.interrupted_by = self.interrupted_by or number
-            run.cancel(f"the process was sent {signal.Signals(number).name}")
+            run.cancel(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
 
         ours: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
         taken = [number for number, usual in ours.items() if signal.getsignal(number) is usual]

@@ -7,13 +7,10 @@ are ready, and whoever ends one makes the next ones ready: between two tasks the
 
 from __future__ import annotations
 
-import heapq
 import itertools
 import threading
-from collections import deque
 from contextvars import copy_context
 from functools import partial
-from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +19,7 @@ from dagy.context import RunContext
 from dagy.engine import retries
 from dagy.engine.calling import arguments_of, call_here
 from dagy.engine.pool import Pool
+from dagy.engine.slots import Slots
 from dagy.engine.states import (
     Attempt,
     TaskState,
@@ -31,6 +29,7 @@ from dagy.engine.states import (
     timed_out,
     traceback_of,
 )
+from dagy.engine.timers import Timers
 from dagy.errors import TaskFailedError, TaskTimeoutError
 from dagy.serialization import dumps
 from dagy.states import State
@@ -44,9 +43,9 @@ if TYPE_CHECKING:
     from dagy.engine.processes import Nursery
     from dagy.graph import Graph
     from dagy.records import ArtifactRecord
-    from dagy.tasks import Hook, Task
+    from dagy.tasks import Hook
 
-_DONE, _WAKE = object(), object()
+_DONE = object()
 
 
 class Run:
@@ -91,12 +90,10 @@ class Run:
         self.cancel_reason: str | None = None
         self.stopping: str | None = None
         self.variables = copy_context()
+        self.interruption: BaseException | None = None
         self._remaining = len(self.states)
-        self._inbox: SimpleQueue[Any] = SimpleQueue()
-        self._timers: list[tuple[float, int, Callable[[], None]]] = []
-        self._order = itertools.count()
-        self._slots: dict[Task[Any, Any], int] = {}
-        self._queues: dict[Task[Any, Any], deque[TaskState]] = {}
+        self._timers = Timers()
+        self._slots = Slots()
         self._threads: dict[Attempt, threading.Thread] = {}
 
     def begin(self) -> None:
@@ -109,9 +106,9 @@ class Run:
             self._watch()
         self.pool.close()
 
-    def cancel(self, reason: str) -> None:
-        """Cancel what goes on. The second time, nothing is waited for any more."""
-        self._inbox.put(reason)
+    def cancel(self, interruption: BaseException) -> None:
+        """Cancel what goes on, and raise this in the end. The second time, nothing is waited for any more."""
+        self._timers.send(interruption)
 
     # --- the main thread
 
@@ -120,61 +117,38 @@ class Run:
             message = self._next_message()
             if message is _DONE:
                 return
-            if isinstance(message, str):
+            if isinstance(message, BaseException):
                 self._cancel(message)
-            self._fire()
+            self._timers.fire()
 
     def _next_message(self) -> Any:
-        with self.lock:
-            timeout = max(0.0, self._timers[0][0] - monotonic()) if self._timers else None
+        """What a signal handler of the program's own raises here ends the run, and is raised after it."""
         try:
-            return self._inbox.get(timeout=timeout)
-        except Empty:
-            return _WAKE
+            return self._timers.wait()
+        except BaseException as error:
+            return error
 
-    def _fire(self) -> None:
-        due = []
-        with self.lock:
-            while self._timers and self._timers[0][0] <= monotonic():
-                due.append(heapq.heappop(self._timers)[2])
-        for action in due:
-            action()
-
-    def _cancel(self, reason: str) -> None:
-        if self.cancel_reason is not None:
+    def _cancel(self, interruption: BaseException) -> None:
+        if self.interruption is not None:
             self._end_grace()
             return
-        self.cancel_reason = reason
-        self.on_cancelling(reason)
-        self._stop(reason)
-
-    def _at(self, moment: float, action: Callable[[], None]) -> None:
-        """With the lock held: let the main thread do something later."""
-        heapq.heappush(self._timers, (moment, next(self._order), action))
-        if self._timers[0][2] is action:
-            self._inbox.put(_WAKE)
+        self.interruption = interruption
+        self.cancel_reason = _why(interruption)
+        self.on_cancelling(self.cancel_reason)
+        self._stop(self.cancel_reason)
 
     # --- what is ready
 
     def _ready(self, state: TaskState) -> None:
         """With the lock held."""
-        task = state.node.task
-        if task.concurrency_limit is not None:
-            if self._slots.get(task, 0) >= task.concurrency_limit:
-                self._queues.setdefault(task, deque()).append(state)
-                return
-            self._slots[task] = self._slots.get(task, 0) + 1
-        self.pool.add(partial(self._attempt, state))
+        if self._slots.take(state):
+            self.pool.add(partial(self._attempt, state))
 
     def _release(self, state: TaskState) -> None:
         """With the lock held: the attempt no longer counts for its task's limit."""
-        task = state.node.task
-        if task.concurrency_limit is None:
-            return
-        self._slots[task] -= 1
-        queue = self._queues.get(task)
-        if queue:
-            self._ready(queue.popleft())
+        successor = self._slots.give_back(state)
+        if successor is not None:
+            self.pool.add(partial(self._attempt, successor))
 
     # --- one attempt
 
@@ -250,8 +224,7 @@ class Run:
     def _set_deadline(self, state: TaskState, attempt: Attempt) -> None:
         seconds = state.node.task.timeout_seconds
         if seconds is not None:
-            with self.lock:
-                self._at(monotonic() + seconds, partial(self._expire, state, attempt))
+            self._timers.at(monotonic() + seconds, partial(self._expire, state, attempt))
 
     def _expire(self, state: TaskState, attempt: Attempt) -> None:
         """The main thread, at a deadline: the attempt is over, whatever its thread does."""
@@ -383,8 +356,7 @@ class Run:
         self._call_hooks("on_retry", state)
         with self.lock:
             self._release(state)
-            if state.status is State.PENDING:
-                self._at(due, partial(self._retry_now, state))
+        self._timers.at(due, partial(self._retry_now, state))
 
     def _retry_now(self, state: TaskState) -> None:
         with self.lock:
@@ -447,7 +419,7 @@ class Run:
             for state in unstarted:
                 state.end(State.CANCELLED, monotonic(), reason)
             going_on = list(self._threads)
-            self._at(monotonic() + self.grace_seconds, self._end_grace)
+        self._timers.at(monotonic() + self.grace_seconds, self._end_grace)
         for attempt in going_on:
             attempt.end(hard=False)
         self._tell_unstarted(unstarted)
@@ -480,7 +452,7 @@ class Run:
             self._remaining -= count
             done = not self._remaining
         if done and count:
-            self._inbox.put(_DONE)
+            self._timers.send(_DONE)
 
     def _call_hooks(self, kind: str, state: TaskState) -> None:
         hooks: Iterable[Hook] = getattr(state.node.task, kind)
@@ -489,6 +461,14 @@ class Run:
                 hook(state.task_run())
             except BaseException as error:
                 self.log("ERROR", state.task_id, f"A hook of {kind} failed: {traceback_of(error)}")
+
+
+def _why(interruption: BaseException) -> str:
+    if isinstance(interruption, KeyboardInterrupt):
+        return "the process was sent SIGINT"
+    if isinstance(interruption, SystemExit):
+        return "the process was sent SIGTERM"
+    return f"interrupted by {error_type(interruption)}"
 
 
 class Abandoned(Exception):

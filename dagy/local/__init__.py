@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -53,10 +52,8 @@ def _raised(result: RunResult, warnings: tuple[str, ...], *, fail_fast: bool) ->
     from dagy.errors import TaskFailedError
 
     result = replace(result, warnings=warnings)
-    if result.interrupted_by == signal.SIGTERM:
-        raise SystemExit(128 + signal.SIGTERM)
-    if result.interrupted_by is not None:
-        raise KeyboardInterrupt
+    if result.interruption is not None:
+        raise result.interruption
     error = result.error
     if error is None or (isinstance(error, TaskFailedError) and not fail_fast and result.task_runs):
         return result

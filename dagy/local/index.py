@@ -109,7 +109,7 @@ def _is_current(connection: sqlite3.Connection, present: set[str]) -> bool:
     """Whether the index holds these runs and no others, and all have ended: without reading each of its rows."""
     query = "SELECT count(*), total(checksum), total(is_final) FROM runs"
     count, checksums, ended = connection.execute(query).fetchone()
-    return count == ended == len(present) and checksums == sum(crc32(run_id.encode()) for run_id in present)
+    return bool(count == ended == len(present) and checksums == sum(crc32(run_id.encode()) for run_id in present))
 
 
 def _put(connection: sqlite3.Connection, records: Iterable[RunRecord]) -> None:

@@ -549,6 +549,29 @@ def test_the_second_ctrl_c_does_not_wait(local_dir: Any) -> None:
     let_go.set()
 
 
+def test_what_a_signal_handler_of_the_programs_own_raises_cancels_the_run(local_dir: Any) -> None:
+    class TookTooLong(Exception): ...
+
+    def raise_it(*_: object) -> None:
+        raise TookTooLong
+
+    @task
+    def waits(context: RunContext) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        context.wait(20)
+        raise InterruptedError
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        with pytest.raises(TookTooLong):
+            flow(lambda: waits(), name="alarmed").run_local()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    record = record_of(the_run(local_dir))
+    assert record["status"] == "CANCELLED"
+    assert "TookTooLong" in record["reason"]
+
+
 def test_a_failing_run_does_not_wait_for_a_task_that_does_not_stop() -> None:
     let_go, waiting = threading.Event(), threading.Event()
 
