@@ -97,14 +97,16 @@ class Run:
         self._threads: dict[Attempt, threading.Thread] = {}
 
     def begin(self) -> None:
-        if self._remaining:
+        if not self._remaining:
+            return
+        with self._timers:
             with self.lock:
                 for state in self.states.values():
                     if not state.waiting:
                         self._ready(state)
                 self.pool.wake()
             self._watch()
-        self.pool.close()
+            self.pool.close()
 
     def cancel(self, interruption: BaseException) -> None:
         """Cancel what goes on, and raise this in the end. The second time, nothing is waited for any more."""

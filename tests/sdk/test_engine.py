@@ -22,6 +22,7 @@ from dagy import (
     flow,
     task,
 )
+from dagy.engine.execution import Options, execute
 
 
 @task
@@ -109,7 +110,33 @@ def test_a_concurrency_limit_holds_one_task_back_and_no_other() -> None:
     assert most == [2]
 
 
-def test_ten_thousand_tasks_run_and_so_does_a_chain_of_a_thousand() -> None:
+class InMemory:
+    """Another place than files, as a server's child process has one: the engine needs no more than this."""
+
+    max_artifact_bytes = 1000
+
+    def __init__(self) -> None:
+        self.runs: list[Any] = []
+        self.tasks: dict[str, list[str]] = {}
+        self.entries: list[Any] = []
+
+    def run_changed(self, record: Any) -> None:
+        self.runs.append(record["status"])
+
+    def task_changed(self, record: Any) -> None:
+        self.tasks.setdefault(record["task_id"], []).append(record["status"])
+
+    def log(self, entry: Any) -> None:
+        self.entries.append(entry)
+
+    def store_output(self, task_id: str, data: bytes) -> Any:
+        return {"path": task_id, "size_bytes": len(data)}
+
+    def store_artifact(self, task_id: str, artifact: Any, name: str) -> Any:
+        raise NotImplementedError
+
+
+def test_ten_thousand_tasks_run_and_so_does_a_chain_of_as_many() -> None:
     @flow
     def wide() -> None:
         ok.map(range(10_000))
@@ -117,11 +144,20 @@ def test_ten_thousand_tasks_run_and_so_does_a_chain_of_a_thousand() -> None:
     @flow
     def deep() -> None:
         output: Any = None
-        for _ in range(1_000):
+        for _ in range(10_000):
             output = ok(output)
 
-    assert len(wide.run_local().outputs) == 10_000
-    assert len(deep.run_local().outputs) == 1_000
+    for made in (wide, deep):
+        backend = InMemory()
+        result = execute(made, {}, backend, "r1", Options())
+        assert len(result.outputs) == 10_000
+        assert backend.runs == ["RUNNING", "SUCCEEDED"]
+        assert set(map(tuple, backend.tasks.values())) == {("RUNNING", "SUCCEEDED")}
+
+
+def test_a_thousand_tasks_leave_all_their_files(local_dir: Any) -> None:
+    result = flow(lambda: ok.map(range(1_000)), name="many").run_local()
+    assert len(list((local_dir / "artifacts" / result.run_id).glob("*/output.json"))) == 1_000
 
 
 def test_a_flow_without_tasks_succeeds() -> None:
@@ -547,6 +583,19 @@ def test_the_second_ctrl_c_does_not_wait(local_dir: Any) -> None:
         flow(lambda: ignores(), name="stubborn").run_local()
     assert time.monotonic() - began < 1.5
     let_go.set()
+
+
+def test_a_signal_that_another_thread_is_handed_cancels_as_well(local_dir: Any) -> None:
+    @task
+    def is_handed_it(context: RunContext) -> None:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        assert context.wait(20)
+        raise InterruptedError
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        flow(lambda: is_handed_it(), name="handed").run_local()
+    assert time.monotonic() - began < 2
 
 
 def test_what_a_signal_handler_of_the_programs_own_raises_cancels_the_run(local_dir: Any) -> None:
