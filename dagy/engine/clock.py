@@ -13,4 +13,5 @@ class Clock:
     def text(self, moment: float | None = None) -> str:
         """A moment of `monotonic()`, now if none is given, as RFC 3339 in UTC."""
         at = datetime.fromtimestamp(self._offset + (monotonic() if moment is None else moment), UTC)
-        return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        # Seven of these a task, and strftime takes eight times as long.
+        return f"{at.isoformat(timespec='microseconds')[:-6]}Z"
