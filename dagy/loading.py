@@ -26,6 +26,12 @@ def load_flow(target: str) -> Flow[Any, Any]:
     return _flow_in(module, where, name)
 
 
+def variable_of(flow: Flow[Any, Any]) -> str:
+    """What its module calls a flow: the name by which it is found again."""
+    module = vars(sys.modules[flow.fn.__module__])
+    return next((name for name, value in module.items() if value is flow), flow.name)
+
+
 def split_target(target: str) -> tuple[str, str | None]:
     """The file or module, and the flow's name in it."""
     where, colon, name = target.rpartition(":")

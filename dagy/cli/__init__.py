@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,13 +13,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     from dagy.cli.arguments import parse
     from dagy.cli.exits import code_of
+    from dagy.cli.output import silence
 
     try:
         arguments = parse(argv)
         code = arguments.command(arguments)
         sys.stdout.flush()
     except BrokenPipeError:  # `dagy logs | head`: what reads has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return 0
     except BaseException as error:  # noqa: BLE001
         return code_of(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import IntEnum
 
@@ -62,6 +61,6 @@ def _known(error: BaseException) -> Exit | None:
         return Exit.NOT_FOUND
     if type(error).__module__ == "dagy.client.errors":
         return Exit.NOT_FOUND if type(error).__name__ == "NotFound" else Exit.SERVER
-    if isinstance(error, OSError) and "DAGY_TRACEBACK" not in os.environ:
+    if isinstance(error, OSError):
         return Exit.STORAGE
     return None

@@ -84,6 +84,11 @@ def flush() -> None:
     sys.stdout.flush()
 
 
+def silence() -> None:
+    """Nobody reads any more: what is printed from now on goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def say_json(value: Any) -> None:
     say(json.dumps(value, ensure_ascii=False, indent=2, default=str))
 

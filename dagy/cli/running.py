@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from dagy.cli import output
@@ -95,5 +94,8 @@ class Lines(Quiet):
     """The log's lines, as they come."""
 
     def logged(self, line: str) -> None:
-        output.say(line)
-        sys.stdout.flush()
+        try:
+            output.say(line)
+            output.flush()
+        except BrokenPipeError:  # `dagy run … | head`: the run goes on, and its exit code stands
+            output.silence()

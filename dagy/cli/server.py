@@ -15,13 +15,13 @@ from dagy.client import DagyClient, NotAuthenticated
 
 def deploy(arguments: Any) -> int:
     from dagy.bundles import bundle_of
-    from dagy.loading import load_flow, split_target
+    from dagy.loading import load_flow, split_target, variable_of
 
     where, _ = split_target(arguments.target)
     flow = load_flow(arguments.target)
     if not where.endswith(".py"):
         raise UsageError("deploy takes a file, as in path/to/file.py:flow: its directory is what is sent.")
-    bundle = bundle_of(Path(where), getattr(flow.fn, "__name__", flow.name))
+    bundle = bundle_of(Path(where), variable_of(flow))
     with _client(arguments) as client:
         made = client.deploy(
             bundle.data, flow=flow.name, entrypoint=bundle.entrypoint, sha256=bundle.sha256, version=flow.version

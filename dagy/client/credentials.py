@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import stat
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dagy.client.errors import ApiError
 from dagy.local import places
+from dagy.local.writing import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,13 +61,5 @@ def _read() -> dict[str, Any]:
 
 
 def _write(content: dict[str, Any]) -> None:
-    """By rename of a file that only its owner could ever read."""
-    file = path()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = file.with_suffix(f".{os.getpid()}.tmp")
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-        json.dump(content, opened, indent=2)
-    temporary.replace(file)
+    path().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    replace(str(path()), json.dumps(content, indent=2).encode())

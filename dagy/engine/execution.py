@@ -19,8 +19,9 @@ from dagy.backend import LogEntry
 from dagy.context import RunContext, current_context, set_context
 from dagy.engine import logs
 from dagy.engine.clock import Clock
-from dagy.engine.run import Run, raised_for
-from dagy.engine.states import error_record, error_type, message_of
+from dagy.engine.errors import error_record, error_type, message_of
+from dagy.engine.run import Run
+from dagy.engine.words import raised_for
 from dagy.errors import ADVICE, DagyError, pattern_of
 from dagy.records import SCHEMA_VERSION
 from dagy.results import RunResult

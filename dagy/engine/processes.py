@@ -24,7 +24,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self
 from dagy.artifacts import Artifacts, LocalArtifact
 from dagy.context import RunContext
 from dagy.engine.calling import call_here
-from dagy.engine.states import Attempt, error_type, message_of, timed_out, traceback_of
+from dagy.engine.errors import error_type, message_of, traceback_of
+from dagy.engine.states import Attempt
+from dagy.engine.words import timed_out
 from dagy.serialization import refusal_of
 
 if TYPE_CHECKING:

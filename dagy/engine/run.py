@@ -7,42 +7,33 @@ are ready, and whoever ends one makes the next ones ready: between two tasks the
 
 from __future__ import annotations
 
-import itertools
 import threading
 from contextvars import copy_context
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from dagy.artifacts import Artifacts, stand_in
+from dagy.artifacts import Artifacts
 from dagy.context import RunContext
 from dagy.engine import retries
 from dagy.engine.calling import arguments_of, call_here
+from dagy.engine.errors import error_record, error_type, message_of, traceback_of
+from dagy.engine.outputs import Outputs
 from dagy.engine.pool import Pool
 from dagy.engine.slots import Slots
-from dagy.engine.states import (
-    Attempt,
-    TaskState,
-    error_record,
-    error_type,
-    message_of,
-    timed_out,
-    traceback_of,
-)
+from dagy.engine.states import Attempt, TaskState
 from dagy.engine.timers import Timers
-from dagy.errors import TaskFailedError, TaskTimeoutError
-from dagy.serialization import dumps
+from dagy.engine.words import Abandoned, failed_how, in_seconds, of_attempts, timed_out, traceback_lines, why_cancelled
+from dagy.errors import TaskTimeoutError
 from dagy.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from dagy.artifacts import LocalArtifact
     from dagy.backend import Backend
     from dagy.engine.clock import Clock
     from dagy.engine.processes import Nursery
     from dagy.graph import Graph
-    from dagy.records import ArtifactRecord
     from dagy.tasks import Hook
 
 _DONE = object()
@@ -92,9 +83,11 @@ class Run:
         self.variables = copy_context()
         self.interruption: BaseException | None = None
         self._remaining = len(self.states)
+        self._kept = Outputs(backend)
         self._timers = Timers()
         self._slots = Slots()
         self._threads: dict[Attempt, threading.Thread] = {}
+        self._broken: BaseException | None = None
 
     def begin(self) -> None:
         if not self._remaining:
@@ -107,6 +100,8 @@ class Run:
                 self.pool.wake()
             self._watch()
             self.pool.close()
+        if self._broken is not None:
+            raise self._broken
 
     def cancel(self, interruption: BaseException) -> None:
         """Cancel what goes on, and raise this in the end. The second time, nothing is waited for any more."""
@@ -135,7 +130,7 @@ class Run:
             self._end_grace()
             return
         self.interruption = interruption
-        self.cancel_reason = _why(interruption)
+        self.cancel_reason = why_cancelled(interruption)
         self.on_cancelling(self.cancel_reason)
         self._stop(self.cancel_reason)
 
@@ -144,15 +139,24 @@ class Run:
     def _ready(self, state: TaskState) -> None:
         """With the lock held."""
         if self._slots.take(state):
-            self.pool.add(partial(self._attempt, state))
+            self.pool.add(partial(self._guarded, partial(self._attempt, state)))
 
     def _release(self, state: TaskState) -> None:
         """With the lock held: the attempt no longer counts for its task's limit."""
         successor = self._slots.give_back(state)
         if successor is not None:
-            self.pool.add(partial(self._attempt, successor))
+            self.pool.add(partial(self._guarded, partial(self._attempt, successor)))
 
     # --- one attempt
+
+    def _guarded(self, job: Callable[[], bool]) -> bool:
+        """What fails in the engine itself, or in its backend, ends the run at once: better than one that never ends."""
+        try:
+            return job()
+        except BaseException as error:
+            self._broken = error
+            self._timers.send(_DONE)
+            return False
 
     def _attempt(self, state: TaskState) -> bool:
         attempt = self._open(state)
@@ -189,7 +193,7 @@ class Run:
             }
         )
         self.backend.task_changed(state.record())
-        self.log("INFO", state.task_id, f"Started{_of_attempts(state, attempt)}")
+        self.log("INFO", state.task_id, f"Started{of_attempts(state, attempt)}")
         self._call_hooks("on_running", state)
         return attempt
 
@@ -219,7 +223,7 @@ class Run:
             attempt=attempt.number,
             log=self.log,
             stop=attempt.stop,
-            artifacts=Artifacts(partial(self._save, state, attempt)),
+            artifacts=Artifacts(partial(self._kept.save, state, attempt)),
             log_prints=self.log_prints if task.log_prints is None else task.log_prints,
         )
 
@@ -240,7 +244,8 @@ class Run:
                 return False
             attempt.closed = True
             self.pool.abandon(self._threads.pop(attempt))
-            self.pool.add(partial(self._settle_abandoned, state, attempt, error), first=True)
+            settle = partial(self._settle_abandoned, state, attempt, error)
+            self.pool.add(partial(self._guarded, settle), first=True)
             self.pool.wake()
         return True
 
@@ -252,7 +257,7 @@ class Run:
 
     def _settle(self, state: TaskState, attempt: Attempt, value: Any, error: BaseException | None) -> None:
         if error is None:
-            error = self._keep_output(state, value)
+            error = self._kept.keep(state, value)
         ended = monotonic()
         record = state.attempts[-1]
         record["ended_at"] = self.clock.text(ended)
@@ -275,45 +280,6 @@ class Run:
         else:
             self._retry(state, attempt, delay)
 
-    def _keep_output(self, state: TaskState, value: Any) -> BaseException | None:
-        saved = dict(state.artifacts)
-        try:
-            data = dumps(
-                value,
-                task_id=state.task_id,
-                limit=self.backend.max_artifact_bytes,
-                artifact=lambda found: stand_in(self._store_returned(state, found, saved)),
-            )
-            state.output_record = self.backend.store_output(state.task_id, data)
-        except Exception as error:
-            return error
-        return None
-
-    def _save(self, state: TaskState, attempt: Attempt, artifact: LocalArtifact) -> ArtifactRecord:
-        if attempt.closed:
-            raise Abandoned(
-                f"attempt {attempt.number} of task {state.task_id!r} is over: it can't save artifacts any more"
-            )
-        return self._store(state, artifact)
-
-    def _store_returned(self, state: TaskState, artifact: LocalArtifact, saved: dict[str, Any]) -> ArtifactRecord:
-        """One that the task has saved already is that one; another of the same name gets a number."""
-        if artifact.name in saved:
-            return state.artifacts[artifact.name]
-        stem, dot, suffix = artifact.name.rpartition(".") if "." in artifact.name else (artifact.name, "", "")
-        names = (f"{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
-        name = (
-            artifact.name
-            if artifact.name not in state.artifacts
-            else next(n for n in names if n not in state.artifacts)
-        )
-        return self._store(state, artifact, name)
-
-    def _store(self, state: TaskState, artifact: LocalArtifact, name: str | None = None) -> ArtifactRecord:
-        record = self.backend.store_artifact(state.task_id, artifact, name or artifact.name)
-        state.artifacts[record["name"]] = record
-        return record
-
     def _delay(self, state: TaskState, attempt: Attempt, error: BaseException) -> float | None:
         """Seconds until the next attempt; None where there is none."""
         try:
@@ -328,7 +294,7 @@ class Run:
         state.output = value
         state.error = None
         state.end(State.SUCCEEDED, ended)
-        self._tell(state, "INFO", f"Succeeded in {_seconds(state.attempts[-1]['duration_seconds'])}")
+        self._tell(state, "INFO", f"Succeeded in {in_seconds(state.attempts[-1]['duration_seconds'])}")
         self._call_hooks("on_completion", state)
         with self.lock:
             self.outputs[state.task_id] = value
@@ -352,8 +318,7 @@ class Run:
         self._tell(
             state,
             "WARNING",
-            f"{_how(state)}{_of_attempts(state, attempt)}; the next begins in {_seconds(delay)}\n"
-            f"{state.attempts[-1]['error']['traceback'].rstrip()}",  # type: ignore[index]
+            f"{failed_how(state, attempt)}; the next begins in {in_seconds(delay)}\n{traceback_lines(state)}",
         )
         self._call_hooks("on_retry", state)
         with self.lock:
@@ -376,7 +341,7 @@ class Run:
         self._tell(
             state,
             "ERROR",
-            f"{_how(state)}{_of_attempts(state, attempt)}\n{state.attempts[-1]['error']['traceback'].rstrip()}",  # type: ignore[index]
+            f"{failed_how(state, attempt)}\n{traceback_lines(state)}",
         )
         self._call_hooks("on_failure", state)
         self._skip_downstream(state)
@@ -463,46 +428,3 @@ class Run:
                 hook(state.task_run())
             except BaseException as error:
                 self.log("ERROR", state.task_id, f"A hook of {kind} failed: {traceback_of(error)}")
-
-
-def _why(interruption: BaseException) -> str:
-    if isinstance(interruption, KeyboardInterrupt):
-        return "the process was sent SIGINT"
-    if isinstance(interruption, SystemExit):
-        return "the process was sent SIGTERM"
-    return f"interrupted by {error_type(interruption)}"
-
-
-class Abandoned(Exception):
-    """A task did not end in the grace time."""
-
-
-def raised_for(state: TaskState) -> TaskFailedError:
-    """The error that a run raises for its first failure; the task's own exception is its cause."""
-    error = state.error
-    assert error is not None
-    attempt = len(state.attempts)
-    if isinstance(error, TaskFailedError) and error.task_id == state.task_id:
-        error.attempt = attempt
-        return error
-    failed = TaskFailedError(
-        f"Task {state.task_id!r} failed in attempt {attempt} of {state.max_attempts}: "
-        f"{error_type(error)}: {message_of(error)}. Read its log: dagy logs {state.run_id} --task {state.task_id}",
-        task_id=state.task_id,
-        attempt=attempt,
-    )
-    failed.__cause__ = error
-    return failed
-
-
-def _of_attempts(state: TaskState, attempt: Attempt) -> str:
-    return "" if state.max_attempts == 1 else f" (attempt {attempt.number} of {state.max_attempts})"
-
-
-def _how(state: TaskState) -> str:
-    status = state.attempts[-1]["status"]
-    return "Timed out" if status == State.TIMED_OUT else "Failed"
-
-
-def _seconds(seconds: float | None) -> str:
-    return f"{seconds or 0:.3g} s"

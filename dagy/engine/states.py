@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import traceback
 from typing import TYPE_CHECKING, Any
 
-from dagy.errors import TaskTimeoutError
+from dagy.engine.errors import error_type
 from dagy.records import SCHEMA_VERSION
 from dagy.results import TaskRun
 from dagy.states import State
@@ -14,14 +12,9 @@ from dagy.states import State
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
-    from types import TracebackType
 
     from dagy.graph import Node
-    from dagy.records import ArtifactRecord, AttemptRecord, ErrorRecord, OutputRecord, TaskRunRecord, TaskSummary
-    from dagy.tasks import Task
-
-_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_ASYNCIO = os.sep + "asyncio" + os.sep
+    from dagy.records import ArtifactRecord, AttemptRecord, OutputRecord, TaskRunRecord, TaskSummary
 
 
 class Attempt:
@@ -134,49 +127,3 @@ class TaskState:
 
     def _duration(self) -> float | None:
         return None if self.began is None or self.ended is None else round(self.ended - self.began, 6)
-
-
-def timed_out(task: Task[Any, Any], task_id: str, attempt: int) -> TaskTimeoutError:
-    return TaskTimeoutError(
-        f"Task {task_id!r} exceeded its timeout_seconds of {task.timeout_seconds:g} in attempt {attempt} of "
-        f"{task.retries + 1}: increase it, or make the task faster.",
-        task_id=task_id,
-        attempt=attempt,
-    )
-
-
-def error_record(error: BaseException) -> ErrorRecord:
-    return {"type": error_type(error), "message": message_of(error), "traceback": traceback_of(error)}
-
-
-def error_type(error: BaseException) -> str:
-    return getattr(error, "dagy_type", None) or type(error).__qualname__
-
-
-def message_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return f"<{type(error).__qualname__}, whose message can't be read>"
-
-
-def traceback_of(error: BaseException) -> str:
-    """As Python prints it, without Dagy's own frames at its beginning."""
-    remote: str | None = getattr(error, "dagy_traceback", None)
-    if remote is not None:
-        return remote
-    try:
-        return "".join(traceback.format_exception(type(error), error, _users_part(error.__traceback__)))
-    except Exception:
-        return f"{type(error).__qualname__}: (its traceback can't be printed)\n"
-
-
-def _users_part(tb: TracebackType | None) -> TracebackType | None:
-    own = tb
-    while own is not None and _is_machinery(own.tb_frame.f_code.co_filename):
-        own = own.tb_next
-    return own
-
-
-def _is_machinery(filename: str) -> bool:
-    return filename.startswith(_OURS) or _ASYNCIO in filename

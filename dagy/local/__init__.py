@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Watch(Protocol):
-    """Is told what happens to a run, by several threads; what it raises breaks the run, so it should not."""
+    """Is told what happens to a run, by several threads. One that raises is told no more."""
 
     def run_changed(self, record: RunRecord) -> None: ...
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dagy.artifacts import OUTPUT_NAME, LocalArtifact, described_size
 from dagy.errors import ArtifactSerializationError, LocalStorageError
 from dagy.local import places
+from dagy.local.writing import replace
 from dagy.states import State
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_ARTIFACT_BYTES = 5_242_880
 _LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0)
 
 
 class FilesBackend:
@@ -69,15 +69,13 @@ class FilesBackend:
 
     def run_changed(self, record: RunRecord) -> None:
         self._replace(f"{self._run}/metadata.json", record)
-        if self._watch is not None:
-            self._watch.run_changed(record)
+        self._show("run_changed", record)
 
     def task_changed(self, record: TaskRunRecord) -> None:
         self._replace(f"{self._task_dir(record['task_id'])}/metadata.json", record)
         if State(record["status"]).is_final:
             self._close_log(record["task_id"])
-        if self._watch is not None:
-            self._watch.task_changed(record)
+        self._show("task_changed", record)
 
     def log(self, entry: LogEntry) -> None:
         line = line_of(entry)
@@ -93,13 +91,12 @@ class FilesBackend:
                 self._warn(error)
         if self._echo:
             print(line, file=sys.stderr)  # noqa: T201
-        if self._watch is not None:
-            self._watch.logged(line)
+        self._show("logged", line)
 
     def store_output(self, task_id: str, data: bytes) -> OutputRecord:
         path = f"{self._artifact_dir(task_id)}/{OUTPUT_NAME}"
         try:
-            _write(path, data)
+            replace(path, data)
         except OSError as error:
             raise _unkept(f"The output of task {task_id!r}", error) from error
         return {"path": self._relative(path), "size_bytes": len(data)}
@@ -126,6 +123,16 @@ class FilesBackend:
             "content_type": artifact.content_type,
             "sha256": digest,
         }
+
+    def _show(self, what: str, content: Any) -> None:
+        """A watch that fails is left out from then on: it must not break the run."""
+        if self._watch is None:
+            return
+        try:
+            getattr(self._watch, what)(content)
+        except Exception as error:  # noqa: BLE001
+            self._watch = None
+            self.warnings.append(f"what watched the run failed: {type(error).__name__}: {error}")
 
     def _relative(self, path: str) -> str:
         return path[len(self._base) + 1 :]
@@ -164,7 +171,7 @@ class FilesBackend:
 
     def _replace(self, path: str, record: Any) -> None:
         try:
-            _write(path, json.dumps(record, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace"))
+            replace(path, json.dumps(record, ensure_ascii=False, default=repr).encode("utf-8", "backslashreplace"))
         except OSError as error:
             self._warn(error)
 
@@ -180,29 +187,10 @@ def line_of(entry: LogEntry) -> str:
     return f"{entry.time} {entry.level:<8} [{entry.task_id or '-'}] {message}"
 
 
-def _write(path: str, data: bytes) -> None:
-    temporary = f"{path}.tmp"
-    descriptor = os.open(temporary, _NEW, 0o600)
-    try:
-        _write_all(descriptor, data)
-    except OSError:
-        os.close(descriptor)
-        os.unlink(temporary)
-        raise
-    os.close(descriptor)
-    os.replace(temporary, path)
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, data[written:])
-
-
 def _copy(artifact: LocalArtifact, path: str) -> str:
     """Copy to `path`, by rename; returns the SHA-256 of what was copied."""
     if artifact.data is not None:
-        _write(path, artifact.data)
+        replace(path, artifact.data)
         return hashlib.sha256(artifact.data).hexdigest()
     assert artifact.path is not None
     digest = hashlib.sha256()

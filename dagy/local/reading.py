@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dagy.errors import RunNotFound
 from dagy.local import places
+from dagy.local.writing import replace
 from dagy.states import FAILURES, FINAL, State
 
 if TYPE_CHECKING:
@@ -274,9 +275,7 @@ def _last_sign(run_id: str, record: RunRecord) -> tuple[str, float | None]:
 
 
 def _replace(path: Path, record: Any) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(record, ensure_ascii=False), "utf-8", "backslashreplace")
-    temporary.replace(path)
+    replace(str(path), json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace"))
 
 
 def _pid_lives(run_id: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import logging
@@ -12,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from dagy.cli import main
 FLOWS = """
 import logging
 import time
+import zipfile
 from datetime import date
 
 from dagy import flow, task
@@ -391,6 +394,14 @@ def test_a_pipe_that_closes_early_is_no_error(failed: str) -> None:
     assert done.stdout.count("\n") == 1
 
 
+def test_a_run_whose_output_nobody_reads_any_more_goes_on(flows: str, local_dir: Path) -> None:
+    code = f"{sys.executable} -m dagy run {flows}:nightly -p day=x -p target=broken | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], env=environment(), capture_output=True, text=True, timeout=20)
+    assert (done.returncode, done.stderr) == (1, "")
+    record = json.loads(next(local_dir.glob("runs/*/metadata.json")).read_text())
+    assert [told["status"] for told in record["tasks"]] == ["SUCCEEDED", "FAILED", "SKIPPED"]
+
+
 def test_help_tells_commands_and_exit_codes(dagy: Any) -> None:
     code, out, _ = dagy("--help")
     assert code == 0
@@ -430,3 +441,37 @@ def test_bash_completes_commands_options_and_ids(failed: str, tmp_path: Path) ->
     assert completed("runs", "list", "--st") == ["--status"]
     assert completed("logs", failed[:6]) == [failed]
     assert completed("logs", "--task", "l") == ["load"]
+
+
+def test_a_bundle_holds_the_flows_directory_and_is_the_same_each_time(tmp_path: Path) -> None:
+    from dagy.bundles import bundle_of
+
+    project = tmp_path / "project"
+    for name in (
+        "flows.py",
+        "lib/helpers.py",
+        "data.csv",
+        ".env",
+        ".git/config",
+        "__pycache__/x.pyc",
+        "node_modules/a.js",
+    ):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(name)
+    (project / "link").symlink_to("/etc/passwd")
+    first, second = bundle_of(project / "flows.py", "nightly"), bundle_of(project / "flows.py", "nightly")
+    assert first == second
+    assert (first.entrypoint, first.files) == ("flows.py:nightly", 3)
+    with zipfile.ZipFile(io.BytesIO(first.data)) as archive:
+        assert archive.namelist() == ["data.csv", "flows.py", "lib/helpers.py"]
+    assert first.sha256 == hashlib.sha256(first.data).hexdigest()
+
+
+def test_a_bundle_that_is_too_large_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagy import bundles
+    from dagy.errors import FlowLoadError
+
+    monkeypatch.setattr(bundles, "MAX_BYTES", 100)
+    (tmp_path / "flows.py").write_text("x" * 101)
+    with pytest.raises(FlowLoadError, match="more than 100 bytes of files: keep the flow in a directory of its own"):
+        bundles.bundle_of(tmp_path / "flows.py", "f")

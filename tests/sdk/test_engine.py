@@ -23,6 +23,7 @@ from dagy import (
     task,
 )
 from dagy.engine.execution import Options, execute
+from dagy.local import run as run_locally
 
 
 @task
@@ -153,6 +154,30 @@ def test_ten_thousand_tasks_run_and_so_does_a_chain_of_as_many() -> None:
         assert len(result.outputs) == 10_000
         assert backend.runs == ["RUNNING", "SUCCEEDED"]
         assert set(map(tuple, backend.tasks.values())) == {("RUNNING", "SUCCEEDED")}
+
+
+def test_a_backend_that_fails_ends_the_run_and_does_not_leave_it_hanging() -> None:
+    class Failing(InMemory):
+        def task_changed(self, record: Any) -> None:
+            if record["status"] == "SUCCEEDED":
+                raise ConnectionError("the pipe is gone")
+
+    with pytest.raises(ConnectionError, match="the pipe is gone"):
+        execute(flow(lambda: [ok(), ok()], name="cut off"), {}, Failing(), "r1", Options())
+
+
+def test_a_watch_that_fails_breaks_nothing() -> None:
+    class Watch:
+        def run_changed(self, record: Any) -> None: ...
+
+        def task_changed(self, record: Any) -> None:
+            raise ValueError("no terminal")
+
+        def logged(self, line: str) -> None: ...
+
+    result = run_locally(flow(lambda: ok(), name="watched"), {}, watch=Watch())
+    assert result.status is State.SUCCEEDED
+    assert result.warnings == ("what watched the run failed: ValueError: no terminal",)
 
 
 def test_a_thousand_tasks_leave_all_their_files(local_dir: Any) -> None:
