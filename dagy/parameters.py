@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import inspect
     from collections.abc import Callable
 
+_NONE = object()
 CONTEXT = "RunContext"
 """A parameter annotated with it is given the context by the engine; callers don't see it."""
 
@@ -45,6 +46,30 @@ class Signature:
             if self._parameters[name].default is self._parameters[name].empty
             and self._parameters[name].kind not in (2, 4)  # *args and **kwargs
         ]
+
+    def described(self) -> list[dict[str, Any]]:
+        """Each parameter that callers give: `name`, `hint` (as it is written), `required`, `default` (its repr)."""
+        required = set(self.required())
+        return [
+            {
+                "name": name,
+                "hint": self._hint_text(name),
+                "required": name in required,
+                "default": None if self._default(name) is _NONE else repr(self._default(name))[:200],
+            }
+            for name in self.names
+        ]
+
+    def _hint_text(self, name: str) -> str | None:
+        if name not in self._hints:
+            return None
+        from dagy.hints import name_of
+
+        return name_of(self._hints[name])
+
+    def _default(self, name: str) -> Any:
+        parameter = self._parameters[name]
+        return _NONE if parameter.default is parameter.empty else parameter.default
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Arguments by the names of their parameters, defaults included; `*args` is a tuple, `**kwargs` a dict.

@@ -1,0 +1,225 @@
+"""A run in a process of its own, which tells its parent over a pipe: how the platform's workers run flows.
+
+    python -m dagy.child < request.json          # one JSON object, see `Request`
+
+What happens is written to the file descriptor `request["fd"]`, a JSON object a line, in this order of things:
+
+- `{"kind": "graph", "flow": …, "version": …, "parameters": […], "tasks": […]}`: what the flow is (mode `graph`)
+- `{"kind": "run", "record": …}`, `{"kind": "task", "record": …}`: see `dagy.records`
+- `{"kind": "log", "time": …, "level": …, "task_id": …, "message": …}`
+- `{"kind": "stored", "task_id": …, "name": …, "path": …, "size_bytes": …, "content_type": …}`: a file in
+  `request["spool"]`, which is the parent's from then on
+- `{"kind": "refused", "error_type": …, "message": …, "traceback": …}`: the flow can't be loaded, or not with these
+  parameters. Nothing was run then
+
+The code of the flow can write there, too: a parent believes none of it beyond what that run may say of itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
+
+from dagy.artifacts import OUTPUT_NAME
+from dagy.engine.errors import error_record
+from dagy.engine.execution import Options, execute
+from dagy.errors import ArtifactSerializationError, DagyError
+from dagy.loading import load_flow
+from dagy.local.writing import replace
+
+if TYPE_CHECKING:
+    from dagy.artifacts import LocalArtifact
+    from dagy.backend import LogEntry
+    from dagy.flows import Flow
+    from dagy.records import ArtifactRecord, OutputRecord, RunRecord, TaskRunRecord
+
+MAX_MESSAGE_CHARACTERS = 100_000
+"""Of one log entry; what is longer is cut, and says so."""
+
+
+class Limits(TypedDict, total=False):
+    """What the process may use, from before the flow's code is loaded; no entry, no limit."""
+
+    memory_bytes: int
+    """Of addresses (RLIMIT_AS): more is a MemoryError in the task that asked for it."""
+    file_bytes: int
+    """Of each file that is written."""
+    cpu_seconds: int
+    open_files: int
+
+
+class Request(TypedDict):
+    mode: str
+    """`graph` reads what the flow is; `run` runs it."""
+    fd: int
+    code: str
+    """The directory with the flow's code."""
+    entrypoint: str
+    """`path/in/it.py:variable`."""
+    parameters: dict[str, Any]
+    run_id: str
+    trigger: str
+    spool: str
+    max_workers: int
+    fail_fast: bool
+    grace_seconds: float
+    max_artifact_bytes: int
+    limits: Limits
+
+
+def main() -> NoReturn:
+    """Exits with 0 where the run succeeded or the graph was read, 1 where it did not, 3 where the flow was refused."""
+    request: Request = json.loads(sys.stdin.buffer.read())
+    pipe = Pipe(request)
+    limit(request["limits"])
+    os.chdir(request["code"])
+    try:
+        flow = load_flow(request["entrypoint"])
+        parameters = flow.checked(request["parameters"]) if request["mode"] == "run" else {}
+    except DagyError as error:
+        pipe.refuse(error)
+        os._exit(3)
+    succeeded = _run(flow, parameters, pipe, request) if request["mode"] == "run" else _tell_graph(flow, pipe)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0 if succeeded else 1)  # tasks that were left alone must not keep the process
+
+
+def limit(limits: Limits) -> None:
+    """Children of the process are limited alike. No core file is left behind."""
+    import resource
+
+    named = {
+        "memory_bytes": resource.RLIMIT_AS,
+        "file_bytes": resource.RLIMIT_FSIZE,
+        "cpu_seconds": resource.RLIMIT_CPU,
+        "open_files": resource.RLIMIT_NOFILE,
+    }
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for name, number in named.items():
+        most = limits.get(name)
+        if isinstance(most, int):
+            resource.setrlimit(number, (most, most))
+
+
+def _run(flow: Flow[Any, Any], parameters: dict[str, Any], pipe: Pipe, request: Request) -> bool:
+    options = Options(
+        max_workers=request["max_workers"],
+        fail_fast=request["fail_fast"],
+        grace_seconds=request["grace_seconds"],
+        trigger=request["trigger"],
+    )
+    return execute(flow, parameters, pipe, request["run_id"], options).status == "SUCCEEDED"
+
+
+def _tell_graph(flow: Flow[Any, Any], pipe: Pipe) -> bool:
+    """A flow whose parameters have no defaults has no graph yet: `tasks` is null then, as where its code raises."""
+    tasks: list[dict[str, Any]] | None = None
+    problem: str | None = None
+    if flow.signature.required():
+        problem = f"its graph depends on parameters without defaults: {', '.join(flow.signature.required())}"
+    else:
+        try:
+            nodes = flow.graph().nodes
+            tasks = [
+                {"task_id": task_id, "name": node.task.name, "depends_on": list(node.upstream)}
+                for task_id, node in nodes.items()
+            ]
+        except Exception as error:  # noqa: BLE001
+            problem = f"{type(error).__qualname__}: {error}"
+    pipe.send(
+        {
+            "kind": "graph",
+            "flow": flow.name,
+            "version": flow.version,
+            "parameters": flow.signature.described(),
+            "tasks": tasks,
+            "problem": problem,
+        }
+    )
+    return True
+
+
+class Pipe:
+    """A `dagy.backend.Backend`. A line is written as a whole, whichever thread writes it; a parent that reads slowly
+    slows the run down, and loses nothing."""
+
+    def __init__(self, request: Request) -> None:
+        self.max_artifact_bytes = request["max_artifact_bytes"]
+        self._fd = request["fd"]
+        self._spool = Path(request["spool"])
+        self._lock = threading.Lock()
+
+    def run_changed(self, record: RunRecord) -> None:
+        self.send({"kind": "run", "record": record})
+
+    def task_changed(self, record: TaskRunRecord) -> None:
+        self.send({"kind": "task", "record": record})
+
+    def log(self, entry: LogEntry) -> None:
+        message = entry.message
+        if len(message) > MAX_MESSAGE_CHARACTERS:
+            message = f"{message[:MAX_MESSAGE_CHARACTERS]} … ({len(message):,} characters, cut)"
+        self.send({"kind": "log", **entry._asdict(), "message": message})
+
+    def store_output(self, task_id: str, data: bytes) -> OutputRecord:
+        self._store(task_id, OUTPUT_NAME, data, "application/json")
+        return {"path": f"{task_id}/{OUTPUT_NAME}", "size_bytes": len(data)}
+
+    def store_artifact(self, task_id: str, artifact: LocalArtifact, name: str) -> ArtifactRecord:
+        if artifact.size_bytes > self.max_artifact_bytes:
+            raise ArtifactSerializationError(
+                f"Artifact {name!r} of task {task_id!r} has {artifact.size_bytes:,} bytes, more than "
+                f"{self.max_artifact_bytes:,}: store it elsewhere and return its address.",
+                task_id=task_id,
+            )
+        data = artifact.read_bytes()
+        self._store(task_id, name, data, artifact.content_type)
+        return {
+            "name": name,
+            "path": f"{task_id}/{name}",
+            "size_bytes": len(data),
+            "content_type": artifact.content_type,
+            "sha256": hashlib.sha256(data).hexdigest(),
+        }
+
+    def refuse(self, error: BaseException) -> None:
+        known = error_record(error)
+        self.send(
+            {
+                "kind": "refused",
+                "error_type": known["type"],
+                "message": known["message"],
+                "traceback": known["traceback"],
+            }
+        )
+
+    def send(self, message: dict[str, Any]) -> None:
+        data = json.dumps(message, default=repr, separators=(",", ":")).encode() + b"\n"
+        with self._lock:
+            while data:
+                data = data[os.write(self._fd, data) :]
+
+    def _store(self, task_id: str, name: str, data: bytes, content_type: str) -> None:
+        """The name is the run's own, so the file has another: only the parent decides where it goes."""
+        path = self._spool / hashlib.sha256(f"{task_id}/{name}".encode()).hexdigest()
+        replace(str(path), data)
+        self.send(
+            {
+                "kind": "stored",
+                "task_id": task_id,
+                "name": name,
+                "path": str(path),
+                "size_bytes": len(data),
+                "content_type": content_type,
+            }
+        )
+
+
+if __name__ == "__main__":
+    main()
