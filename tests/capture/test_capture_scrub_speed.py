@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from dagy import secrecy as names
 from dagy.capture import scrub
-from dagy.capture.scrub import Scrubber, looks, messages, names, pairs
+from dagy.capture.scrub import Scrubber, looks, messages, pairs
 
 SIZE = 64 * 1024
 PATTERNS = {
