@@ -12,6 +12,7 @@ from dagy_console.core.http import read_only
 from dagy_console.customers.api import router as customers
 from dagy_console.exceptions.api import router as exceptions
 from dagy_console.exceptions.deletions.api import router as deletions
+from dagy_console.runs.api import router as flows
 
 api = ConsoleApi(
     title="Dagy Console",
@@ -21,5 +22,5 @@ api = ConsoleApi(
     docs_decorator=read_only,
     openapi_url="/openapi.json",
 )
-for router in (accounts, api_keys, team, impersonations, sessions, customers, exceptions, deletions, audit):
+for router in (accounts, api_keys, team, impersonations, sessions, customers, flows, exceptions, deletions, audit):
     api.add_router("", router)

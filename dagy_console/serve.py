@@ -24,7 +24,7 @@ _LIMITS: dict[str, Any] = {
     # A key of 1,024 bytes, percent-encoded more than once, in a URL.
     "max_request_header_size": 64 * 1024,
     # Django refuses less with a problem; this bounds what is buffered.
-    "max_request_body_size": 8 * 1024 * 1024,
+    "max_request_body_size": 16 * 1024 * 1024,
     # What is waiting for a slow reader goes to a file, not to a thread that waits.
     "outbuf_high_watermark": 256 * 1024 * 1024,
     # Django counts the proxies itself: DAGY_TRUSTED_PROXIES.

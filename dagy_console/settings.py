@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "dagy_console.audit",
     "dagy_console.accounts",
     "dagy_console.customers",
+    "dagy_console.runs",
     "dagy_console.exceptions",
     "dagy_console.demo",
 ]

@@ -23,6 +23,7 @@ from dagy_console.core.permissions import Permission, Role
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
+from dagy_console.runs.models import Flow
 from tests.conftest import PASSWORD
 
 # Door -> (for a page: method;) what it is given, and what a super admin gets, for whom that succeeds.
@@ -108,6 +109,10 @@ GIVEN_OPERATIONS = {
     "POST /api-keys": ({"name": "CI"}, 201),
     "GET /api-keys": ({}, 200),
     "DELETE /api-keys/{api_key_id}": ({}, 204),
+    "GET /flows": ({}, 200),
+    "GET /flows/{flow_id}": ({}, 200),
+    "POST /deployments": ({"?": f"entrypoint=flows.py:nightly&sha256={'0' * 64}"}, 422),
+    "GET /deployments": ({}, 200),
     "GET /admin/exceptions": ({"limit": "5"}, 200),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200),
@@ -199,6 +204,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "session": str(UserSession.objects.get(user=charlie).pk),
         "api_key": str(api_keys.create_api_key(actor=owner, name="CI", org_id="org_blue")[0].pk),
         "passkey": "1",
+        "flow": str(Flow.objects.create(organization_id="org_blue", name="nightly").pk),
     }
 
 

@@ -44,6 +44,10 @@ from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import DELETIONS, TRACES, parse
 from dagy_console.exceptions.trace import services as download
+from dagy_console.runs.search import DEPLOYMENTS, FLOWS
+from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to
+from dagy_console.runs.services import deploying
+from tests.runs.support import bundle
 
 ROOT = Path(settings_module.__file__).parent
 
@@ -80,8 +84,10 @@ def a_trace(bucket, indexed):
     return key
 
 
-def test_every_service_that_changes_something_records_it(as_actor, browse, alice, bob, a_trace):
+def test_every_service_that_changes_something_records_it(as_actor, browse, alice, bob, a_trace, bucket, settings):
+    settings.ARTIFACTS_BUCKET = bucket.name
     actor = as_actor(alice)
+    data, sha256 = bundle()
 
     def ended_again(end):
         impersonation.start(actor=actor, email=bob.email, reason="Ticket", minutes=15, session="session:x")
@@ -132,8 +138,11 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
+        deploying.deploy: lambda: deploying.deploy(
+            actor=actor, org_id="org_blue", bundle=data, sha256=sha256, entrypoint="flows.py:nightly"
+        ),
     }
-    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion)
+    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, deploying)
     services = {
         function
         for module in modules
@@ -205,7 +214,7 @@ def test_every_list_is_made_in_the_listing_room():
 
 @pytest.mark.parametrize(
     "listing",
-    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS],
+    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS, FLOWS, DEPLOYMENTS],
     ids=lambda listing: listing.page,
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
@@ -218,6 +227,8 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "accounts:sessions": sessions_visible_to(SYSTEM),
         "accounts:team": members_visible_to(SYSTEM),
         "api-keys:list": keys_visible_to(SYSTEM),
+        "flows": flows_visible_to(SYSTEM),
+        "deployments": deployments_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

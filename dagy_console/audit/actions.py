@@ -60,6 +60,7 @@ class Action(StrEnum):
     DELETION_STARTED = "deletion.started", "Started to delete traces"
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"
+    FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
     REINDEX_STARTED = "trace_index.rebuild_started", "Started to rebuild the trace index"
     REINDEX_FINISHED = "trace_index.rebuild_finished", "Rebuilt the trace index"
 

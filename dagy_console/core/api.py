@@ -16,7 +16,7 @@ from pydantic import AfterValidator, ConfigDict
 
 from dagy_console.core import idempotency
 from dagy_console.core.actors import ActorKind
-from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated
+from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated, TooLarge
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
 from dagy_console.core.problems import PROBLEM_JSON, answer_errors_of, csrf_problem
 
@@ -77,11 +77,21 @@ _IDEMPOTENCY_KEY = {
 class IdempotentOperation(Operation):
     """Once signed in and well-formed, a request with an `Idempotency-Key` has one effect and one answer."""
 
+    max_body: int | None = None
+
+    def clone(self) -> Operation:
+        """Ninja's own copies what it knows of."""
+        cloned = cast(IdempotentOperation, super().clone())
+        cloned.max_body = self.max_body
+        return cloned
+
     def run(self, request: HttpRequest, **given: Any) -> HttpResponseBase:
         refused = self._run_checks(request)
         if refused:
             return refused
         try:
+            if self.max_body is not None:
+                read_body(request, self.max_body)
             blank = self.api.create_temporal_response(request)
             values = self._get_values(request, given, blank)
             return idempotency.once(
@@ -92,13 +102,23 @@ class IdempotentOperation(Operation):
             return self.api.on_exception(request, error)
 
 
+def read_body(request: HttpRequest, most: int) -> None:
+    """`request.body`, past Django's limit for all requests. Raises TooLarge."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+        raise TooLarge(f"The body has more than {most // 1024 // 1024} MB: send less.")
+    request._body = request.read(most)
+
+
 class StrictRouter(Router):
     """A router whose endpoints refuse unknown query parameters."""
 
-    def post(self, path: str, *, idempotent: bool = False, **options: Any) -> Callable[[View], View]:
+    def post(
+        self, path: str, *, idempotent: bool = False, max_body: int | None = None, **options: Any
+    ) -> Callable[[View], View]:
         """With `idempotent`, an `Idempotency-Key` is honoured; the endpoint runs in one transaction then.
 
-        For whatever creates or triggers something: see `idempotency.once()` for what it may do.
+        For whatever creates or triggers something: see `idempotency.once()` for what it may do. `max_body`: bytes,
+        where the body is no JSON and may be larger than others.
         """
         if not idempotent:
             return super().post(path, **options)
@@ -108,7 +128,9 @@ class StrictRouter(Router):
 
         def declare_idempotent(view: View) -> View:
             declare(view)
-            self.path_operations[path].operations[-1].__class__ = IdempotentOperation
+            operation = self.path_operations[path].operations[-1]
+            operation.__class__ = IdempotentOperation
+            cast(IdempotentOperation, operation).max_body = max_body
             return view
 
         return declare_idempotent

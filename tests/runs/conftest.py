@@ -1,0 +1,10 @@
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def artifacts(bucket: Any, settings: Any) -> Any:
+    """The bucket of this test is the one for bundles, too."""
+    settings.ARTIFACTS_BUCKET = bucket.name
+    return bucket
