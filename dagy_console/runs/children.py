@@ -1,6 +1,7 @@
 """Customers' code runs in child processes alone: in a process group of its own, within limits, and with an environment
 that holds nothing of the server's."""
 
+import ctypes
 import json
 import os
 import selectors
@@ -10,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -20,6 +22,7 @@ from dagy_console.core.errors import Invalid
 from dagy_console.runs import bundles
 
 READING_SECONDS = 15
+_PR_SET_DUMPABLE = 4
 _READING_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 10 << 20, "cpu_seconds": READING_SECONDS, "open_files": 256}
 _MAX_ANSWER = 4 << 20
 
@@ -56,6 +59,7 @@ def read_graph(bundle: bytes, entrypoint: str) -> dict[str, Any]:
 def started(request: dict[str, Any], *, home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A child that was given the request, and the descriptor that its messages come from. It does not outlive the
     block, and nothing that it has started does."""
+    _hide_own_environment()
     read, write = os.pipe()
     try:
         process = subprocess.Popen(
@@ -81,6 +85,14 @@ def started(request: dict[str, Any], *, home: Path) -> Iterator[tuple[subprocess
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@cache
+def _hide_own_environment() -> None:
+    """Processes of one user read each other's environment in /proc, but for those that may not be dumped. Linux; root
+    reads all the same."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _environment(home: Path) -> dict[str, str]:

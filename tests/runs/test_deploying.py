@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import os
 import stat
@@ -123,6 +124,19 @@ def test_the_code_sees_nothing_of_the_servers_environment() -> None:
     names = caught.value.errors[0].message
     assert "'PATH'" in names
     assert not any(secret in names for secret in ("DATABASE", "REDIS", "AWS", "DAGY_"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every process' environment")
+def test_the_code_can_not_read_the_servers_environment_in_proc() -> None:
+    code = "import os\nraise LookupError(open(f'/proc/{os.getppid()}/environ').read())"
+    with pytest.raises(Invalid) as caught:
+        children.read_graph(bundle({"flows.py": code})[0], "flows.py:nightly")
+    assert "PermissionError" in caught.value.errors[0].message
+
+
+def test_the_servers_process_can_not_be_dumped_by_others() -> None:
+    children.read_graph(bundle()[0], "flows.py:nightly")
+    assert ctypes.CDLL(None).prctl(3, 0, 0, 0, 0) == 0  # PR_GET_DUMPABLE
 
 
 def zip_of(name: str, *, attributes: int = 0) -> bytes:
