@@ -141,7 +141,7 @@ RECONCILE_SECONDS = env.whole("DAGY_RECONCILE_SECONDS", 5, least=1, most=3600)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 # Long work waits in a queue of its own, so that a worker can be set aside for it (`--queues`); others serve both.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("jobs")]
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("jobs"), Queue("runs")]
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": RECONCILE_SECONDS},
     },
     "resume-jobs": {"task": "core.resume_jobs", "schedule": 5, "options": {"expires": 5}},
+    "resume-runs": {"task": "runs.resume", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},
     "end-impersonations": {"task": "accounts.end_impersonations", "schedule": 30, "options": {"expires": 30}},

@@ -92,8 +92,8 @@ class Console:
         return {
             "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.port}", "4"],
             "worker": [*python, *_WORKER, "-Q", "celery", "-c", "4", "-n", "worker@%h"],
-            # Long jobs have threads of their own, so that they never keep the index waiting. Beat costs least in here.
-            "jobs": [*python, *_WORKER, "-Q", "jobs", "-c", "2", "-n", "jobs@%h", "-B", "--schedule", schedule],
+            # Long work has threads of its own, so that it never keeps the index waiting. Beat costs least in here.
+            "jobs": [*python, *_WORKER, "-Q", "jobs,runs", "-c", "4", "-n", "jobs@%h", "-B", "--schedule", schedule],
         }
 
 

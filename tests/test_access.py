@@ -23,8 +23,8 @@ from dagy_console.core.permissions import Permission, Role
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
-from dagy_console.runs.models import Flow
 from tests.conftest import PASSWORD
+from tests.runs.support import a_run
 
 # Door -> (for a page: method;) what it is given, and what a super admin gets, for whom that succeeds.
 GIVEN_PAGES = {
@@ -113,6 +113,11 @@ GIVEN_OPERATIONS = {
     "GET /flows/{flow_id}": ({}, 200),
     "POST /deployments": ({"?": f"entrypoint=flows.py:nightly&sha256={'0' * 64}"}, 422),
     "GET /deployments": ({}, 200),
+    "GET /runs": ({"status": "FAILED"}, 200),
+    "POST /runs": ({"flow": "nightly"}, 422),
+    "GET /runs/{run_id}": ({}, 200),
+    "GET /runs/{run_id}/logs": ({}, 200),
+    "POST /runs/{run_id}/cancel": ({}, 202),
     "GET /admin/exceptions": ({"limit": "5"}, 200),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200),
@@ -190,6 +195,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
     invitation = team.invite(actor=owner, org_id="org_blue", email="x@x.example", role="viewer")
     acts, _ = impersonation.start(actor=staff, email=people["owner"].email, reason="Ticket 4711", minutes=15)
     browse(charlie)
+    run = a_run("org_blue")
     now = horizon()
     return {
         "key": key,
@@ -204,7 +210,8 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "session": str(UserSession.objects.get(user=charlie).pk),
         "api_key": str(api_keys.create_api_key(actor=owner, name="CI", org_id="org_blue")[0].pk),
         "passkey": "1",
-        "flow": str(Flow.objects.create(organization_id="org_blue", name="nightly").pk),
+        "flow": str(run.flow_id),
+        "run": str(run.pk),
     }
 
 

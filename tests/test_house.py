@@ -44,9 +44,10 @@ from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import DELETIONS, TRACES, parse
 from dagy_console.exceptions.trace import services as download
-from dagy_console.runs.search import DEPLOYMENTS, FLOWS
-from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to
-from dagy_console.runs.services import deploying
+from dagy_console.runs.models import Run
+from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
+from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to, runs_visible_to
+from dagy_console.runs.services import cancelling, deploying, triggering
 from tests.runs.support import bundle
 
 ROOT = Path(settings_module.__file__).parent
@@ -141,8 +142,13 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         deploying.deploy: lambda: deploying.deploy(
             actor=actor, org_id="org_blue", bundle=data, sha256=sha256, entrypoint="flows.py:nightly"
         ),
+        triggering.trigger: lambda: triggering.trigger(
+            actor=actor, org_id="org_blue", flow="nightly", parameters={"day": "2026-01-15"}
+        ),
+        cancelling.cancel: lambda: cancelling.cancel(actor=actor, run_id=Run.objects.get().pk),
     }
-    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, deploying)
+    runs = (deploying, triggering, cancelling)
+    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, *runs)
     services = {
         function
         for module in modules
@@ -214,7 +220,7 @@ def test_every_list_is_made_in_the_listing_room():
 
 @pytest.mark.parametrize(
     "listing",
-    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS, FLOWS, DEPLOYMENTS],
+    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS, FLOWS, DEPLOYMENTS, RUNS],
     ids=lambda listing: listing.page,
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
@@ -229,6 +235,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "api-keys:list": keys_visible_to(SYSTEM),
         "flows": flows_visible_to(SYSTEM),
         "deployments": deployments_visible_to(SYSTEM),
+        "runs": runs_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

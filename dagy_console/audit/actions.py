@@ -61,6 +61,8 @@ class Action(StrEnum):
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"
     FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
+    RUN_TRIGGERED = "run.triggered", "Started a run"
+    RUN_CANCELLED = "run.cancelled", "Asked a run to stop"
     REINDEX_STARTED = "trace_index.rebuild_started", "Started to rebuild the trace index"
     REINDEX_FINISHED = "trace_index.rebuild_finished", "Rebuilt the trace index"
 

@@ -1,20 +1,29 @@
-"""`/flows` and `/deployments`."""
+"""`/flows`, `/deployments` and `/runs`."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
+from django.http import HttpResponse
 from ninja import Field, Query, Schema, Status
 
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, QueryParams, StrictRouter, Text, problems
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text, problems
 from dagy_console.core.errors import Invalid
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.api import ListParams, list_page
 from dagy_console.runs import bundles, selectors
-from dagy_console.runs.search import DEPLOYMENTS, FLOWS
-from dagy_console.runs.serializers import deployment_out, flow_detail_out, flow_out
-from dagy_console.runs.services import deploying
+from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
+from dagy_console.runs.serializers import (
+    deployment_out,
+    flow_detail_out,
+    flow_out,
+    log_line_out,
+    log_line_text,
+    run_detail_out,
+    run_out,
+)
+from dagy_console.runs.services import cancelling, deploying, triggering
 
-router = StrictRouter(tags=["flows"])
+router = StrictRouter(tags=["flows and runs"])
 
 
 class FlowParams(ListParams, listing=FLOWS):
@@ -33,6 +42,28 @@ class DeployParams(QueryParams):
         None, max_length=100, description="What its author calls it; the flow's own otherwise."
     )
     flow: Text | None = Field(None, max_length=200, description="The flow's name, if it must be this one.")
+
+
+class RunParams(ListParams, listing=RUNS):
+    pass
+
+
+class LogParams(QueryParams):
+    task_id: Text | None = Field(None, max_length=100)
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = Field(None, description="At least.")
+    q: Text | None = Field(None, max_length=200, description="A text in the message.")
+    after: int = Field(0, ge=0, le=2**62, description="The sequence number to go on after.")
+    limit: int = Field(200, ge=1, le=1000)
+
+
+class TriggerIn(BodyIn):
+    flow: Text = Field(max_length=200)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    org_id: Text | None = Field(None, description="Left out: your only organization.")
+
+
+class CancelIn(BodyIn):
+    reason: Text = Field("", max_length=500)
 
 
 class FlowOut(Schema):
@@ -62,6 +93,63 @@ class DeploymentOut(Schema):
 
 class FlowDetailOut(FlowOut):
     latest: DeploymentOut | None
+
+
+class RunOut(Schema):
+    id: str
+    org_id: str
+    flow: str
+    flow_id: str
+    version: int
+    status: str
+    reason: str | None
+    trigger: str
+    triggered_by: str
+    parameters: dict[str, Any]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    duration_seconds: float | None
+    error_type: str | None
+    log_lines: int
+
+
+class TaskRunOut(Schema):
+    task_id: str
+    name: str
+    status: str
+    depends_on: list[str]
+    attempts: list[dict[str, Any]]
+    started_at: str | None
+    ended_at: str | None
+    duration_seconds: float | None
+    error_type: str | None
+    reason: str | None
+    artifacts: list[dict[str, Any]]
+
+
+class RunDetailOut(RunOut):
+    """`failure`: the first failing task, its error and what to do, or null."""
+
+    failure: dict[str, Any] | None
+    task_runs: list[TaskRunOut]
+
+
+class LogLineOut(Schema):
+    sequence: int
+    time: str
+    level: str
+    task_id: str | None
+    message: str
+
+
+class LogOut(Schema):
+    items: list[LogLineOut]
+
+
+class RunPageOut(Schema):
+    items: list[RunOut]
+    next_cursor: str | None
 
 
 class FlowPageOut(Schema):
@@ -94,7 +182,7 @@ def get_flow(request: ApiRequest, flow_id: UUID) -> dict[str, Any]:
 )
 def create_deployment(request: ApiRequest, params: Query[DeployParams]) -> Status[dict[str, Any]]:
     """Deploy a version of a flow. The body is the zip of its code (`application/zip`, 10 MB at most)."""
-    org_id = _org_of(request, params.org_id)
+    org_id = _org_of(request, params.org_id, Permission.FLOWS_WRITE)
     deployment = deploying.deploy(
         actor=request.actor,
         org_id=org_id,
@@ -113,10 +201,47 @@ def list_deployments(request: ApiRequest, params: Query[DeploymentParams]) -> di
     return list_page(DEPLOYMENTS, params, selectors.deployments_visible_to(request.actor), out=deployment_out)
 
 
-def _org_of(request: ApiRequest, org_id: str | None) -> str:
+@router.get("/runs", response={200: RunPageOut, **PROBLEMS})
+def list_runs(request: ApiRequest, params: Query[RunParams]) -> dict[str, Any]:
+    """Runs, newest first, as far as you may see them."""
+    return list_page(RUNS, params, selectors.runs_visible_to(request.actor), out=run_out)
+
+
+@router.post("/runs", idempotent=True, response={201: RunOut, **BODY_PROBLEMS, **problems(409)})
+def trigger_run(request: ApiRequest, body: TriggerIn) -> Status[dict[str, Any]]:
+    """Start a run of a flow's latest version. 409 where nothing is deployed, or the organization is suspended."""
+    org_id = _org_of(request, body.org_id, Permission.RUNS_TRIGGER)
+    run = triggering.trigger(actor=request.actor, org_id=org_id, flow=body.flow, parameters=body.parameters)
+    return Status(201, run_out(run))
+
+
+@router.get("/runs/{run_id}", response={200: RunDetailOut, **PROBLEMS})
+def get_run(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
+    """A run with its tasks, their attempts, and the first failure."""
+    return run_detail_out(selectors.get_run(request.actor, run_id))
+
+
+@router.get("/runs/{run_id}/logs", response={200: LogOut, **PROBLEMS})
+def get_log(request: ApiRequest, run_id: UUID, params: Query[LogParams]) -> Any:
+    """The log, newest last; `Accept: text/plain` gives text."""
+    run = selectors.get_run(request.actor, run_id)
+    lines = selectors.log_of(run, after=params.after, task_id=params.task_id, level=params.level, q=params.q)
+    found = list(lines[: params.limit])
+    if request.accepts("application/json"):
+        return {"items": [log_line_out(line) for line in found]}
+    return HttpResponse("".join(map(log_line_text, found)), content_type="text/plain; charset=utf-8")
+
+
+@router.post("/runs/{run_id}/cancel", idempotent=True, response={202: RunOut, **BODY_PROBLEMS, **problems(409)})
+def cancel_run(request: ApiRequest, run_id: UUID, body: CancelIn) -> Status[dict[str, Any]]:
+    """Stop a run. A second time is no error; 409 where it has ended."""
+    return Status(202, run_out(cancelling.cancel(actor=request.actor, run_id=run_id, reason=body.reason)))
+
+
+def _org_of(request: ApiRequest, org_id: str | None, permission: Permission) -> str:
     """Where no organization is named, the only one that the actor is in."""
     found = org_id or request.actor.org_id
     if not found:
-        request.actor.require_somewhere(Permission.FLOWS_WRITE)
+        request.actor.require_somewhere(permission)
         raise Invalid.field("org_id", "say for which organization")
     return found

@@ -1,4 +1,4 @@
-"""Flows, and the versions of their code that were deployed."""
+"""Flows, the versions of their code that were deployed, and their runs."""
 
 import uuid
 from typing import Any
@@ -7,6 +7,19 @@ from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 
 from dagy_console.accounts.models import Organization
+from dagy_console.core.leases import Leased
+
+
+class RunStatus(models.TextChoices):
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+UNFINISHED_RUNS = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING)
 
 
 class Flow(models.Model):
@@ -88,3 +101,92 @@ def edges(graph: dict[str, Any]) -> dict[str, list[str]] | None:
     """Task id → the ids that it waits for; None where the graph depends on parameters."""
     tasks = graph["tasks"]
     return None if tasks is None else {task["task_id"]: task["depends_on"] for task in tasks}
+
+
+class Run(Leased):
+    """One execution of a flow. A worker holds its lease while its child process lives."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="runs")
+    flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="runs")
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
+    status = models.CharField(max_length=20, choices=RunStatus.choices, default=RunStatus.QUEUED)
+    # Why it ended as it did.
+    reason = models.TextField(blank=True)
+    trigger = models.CharField(max_length=20)
+    triggered_by = models.CharField(max_length=254)
+    parameters = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    # See `dagy.records.FailureRecord`; its error's type stands in a column of its own, to be searched by.
+    failure = models.JSONField(null=True)
+    error_type = models.CharField(max_length=200, blank=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    # Host and process of the worker that ran it last.
+    worker = models.CharField(max_length=200, blank=True)
+    log_lines = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="run_newest"),
+            models.Index(fields=["organization", "-created_at", "-id"], name="run_of_organization"),
+            models.Index(fields=["flow", "-created_at", "-id"], name="run_of_flow"),
+            models.Index(fields=["status", "-created_at", "-id"], name="run_of_status"),
+            models.Index(fields=["error_type", "-created_at", "-id"], name="run_of_error"),
+            models.Index(fields=["created_at"], condition=models.Q(status__in=UNFINISHED_RUNS), name="run_unfinished"),
+            GinIndex(OpClass("reason", name="gin_trgm_ops"), name="run_by_text"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+    @property
+    def is_final(self) -> bool:
+        return self.status not in UNFINISHED_RUNS
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"status": self.status, "reason": self.reason, "version": self.deployment.version}
+
+
+class TaskRun(models.Model):
+    """One task of a run, as the run's process last told of it: see `dagy.records.TaskRunRecord`."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="task_runs")
+    task_id = models.CharField(max_length=100)
+    # In the order of the flow's calls.
+    position = models.PositiveIntegerField()
+    name = models.CharField(max_length=200)
+    status = models.CharField(max_length=20)
+    depends_on = models.JSONField(default=list)
+    attempts = models.JSONField(default=list)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    duration_seconds = models.FloatField(null=True)
+    error_type = models.CharField(max_length=200, blank=True)
+    reason = models.TextField(blank=True)
+    artifacts = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("run", "task_id", name="task_run_is_unique_in_its_run")]
+
+    def __str__(self) -> str:
+        return self.task_id
+
+
+class LogLine(models.Model):
+    """One entry of a run's log. `sequence` counts from 1 in the run; `task_id` is empty for the run itself."""
+
+    pk = models.CompositePrimaryKey("run_id", "sequence")
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="log", db_index=False)
+    sequence = models.PositiveBigIntegerField()
+    time = models.DateTimeField()
+    level = models.CharField(max_length=20)
+    task_id = models.CharField(max_length=100, blank=True)
+    message = models.TextField()
+
+    class Meta:
+        indexes = [models.Index(fields=["run", "task_id", "sequence"], name="log_line_of_task")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id} {self.sequence}"

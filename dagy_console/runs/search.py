@@ -1,6 +1,7 @@
-"""What flows and deployments are searched by."""
+"""What flows, deployments and runs are searched by."""
 
 from dagy_console.listing.language import Key, Listing
+from dagy_console.runs.models import RunStatus
 
 FLOWS = Listing(
     page="flows",
@@ -29,4 +30,19 @@ DEPLOYMENTS = Listing(
     text="label",
     text_heading="Text in the label",
     example="flow:nightly  by:bob@example.com  after:-7d",
+)
+RUNS = Listing(
+    page="runs",
+    noun="run",
+    keys=(
+        Key("flow", "flow__name", "Flow", facet=True, parameter="flow", example="nightly"),
+        Key("status", "status", "Status", facet=True, parameter="status", values=tuple(RunStatus), example="FAILED"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+        Key("error", "error_type", "Error", facet=True, parameter="error", example="TaskTimeoutError"),
+    ),
+    time="created_at",
+    tie="id",
+    text="reason",
+    text_heading="Text in the reason",
+    example='flow:nightly  status:FAILED  org:org_123  after:-2h  "no such table"',
 )

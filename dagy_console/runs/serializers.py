@@ -1,9 +1,11 @@
-"""Flows and deployments as JSON."""
+"""Flows, deployments, runs and their logs as JSON."""
 
+from datetime import datetime
 from typing import Any
 
+from dagy_console.audit.masking import masked
 from dagy_console.core.times import to_rfc3339
-from dagy_console.runs.models import Deployment, Flow
+from dagy_console.runs.models import Deployment, Flow, LogLine, Run, TaskRun
 
 
 def flow_out(flow: Flow) -> dict[str, Any]:
@@ -35,3 +37,71 @@ def deployment_out(deployment: Deployment) -> dict[str, Any]:
         "created_by": deployment.created_by,
         "created_at": to_rfc3339(deployment.created_at),
     }
+
+
+def run_out(run: Run) -> dict[str, Any]:
+    return {
+        "id": str(run.pk),
+        "org_id": run.organization_id,
+        "flow": run.flow.name,
+        "flow_id": str(run.flow_id),
+        "version": run.deployment.version,
+        "status": run.status,
+        "reason": run.reason or None,
+        "trigger": run.trigger,
+        "triggered_by": run.triggered_by,
+        "parameters": masked(run.parameters) or {},
+        "created_at": to_rfc3339(run.created_at),
+        "started_at": _time(run.started_at),
+        "ended_at": _time(run.ended_at),
+        "duration_seconds": _seconds(run),
+        "error_type": run.error_type or None,
+        "log_lines": run.log_lines,
+    }
+
+
+def run_detail_out(run: Run) -> dict[str, Any]:
+    return run_out(run) | {
+        "failure": run.failure,
+        "task_runs": [task_run_out(task_run) for task_run in run.task_runs.order_by("position")],
+    }
+
+
+def task_run_out(task_run: TaskRun) -> dict[str, Any]:
+    return {
+        "task_id": task_run.task_id,
+        "name": task_run.name,
+        "status": task_run.status,
+        "depends_on": task_run.depends_on,
+        "attempts": task_run.attempts,
+        "started_at": _time(task_run.started_at),
+        "ended_at": _time(task_run.ended_at),
+        "duration_seconds": task_run.duration_seconds,
+        "error_type": task_run.error_type or None,
+        "reason": task_run.reason or None,
+        "artifacts": task_run.artifacts,
+    }
+
+
+def log_line_out(line: LogLine) -> dict[str, Any]:
+    return {
+        "sequence": line.sequence,
+        "time": to_rfc3339(line.time),
+        "level": line.level,
+        "task_id": line.task_id or None,
+        "message": line.message,
+    }
+
+
+def log_line_text(line: LogLine) -> str:
+    """As the SDK writes it in a local run's log."""
+    message = line.message.replace("\n", "\n    ")
+    return f"{to_rfc3339(line.time)} {line.level:<8} [{line.task_id or '-'}] {message}\n"
+
+
+def _time(when: datetime | None) -> str | None:
+    return to_rfc3339(when) if when else None
+
+
+def _seconds(run: Run) -> float | None:
+    return (run.ended_at - run.started_at).total_seconds() if run.started_at and run.ended_at else None

@@ -4,6 +4,8 @@ import hashlib
 import io
 import zipfile
 
+from dagy_console.runs.models import Deployment, Flow, Run
+
 FLOWS = """
 from dagy import flow, task
 
@@ -29,3 +31,21 @@ def bundle(files: dict[str, str] | None = None) -> tuple[bytes, str]:
             archive.writestr(zipfile.ZipInfo(name), text)
     data = buffer.getvalue()
     return data, hashlib.sha256(data).hexdigest()
+
+
+def a_run(org_id: str) -> Run:
+    """One that waits, of a flow that was not really deployed."""
+    flow = Flow.objects.create(organization_id=org_id, name="nightly")
+    deployment = Deployment.objects.create(
+        organization_id=org_id,
+        flow=flow,
+        version=1,
+        entrypoint="flows.py:nightly",
+        sha256="0" * 64,
+        size_bytes=1,
+        graph={"tasks": [], "parameters": [], "problem": None},
+        created_by="bob@blue.example",
+    )
+    return Run.objects.create(
+        organization_id=org_id, flow=flow, deployment=deployment, trigger="api", triggered_by="bob", parameters={}
+    )

@@ -1,0 +1,183 @@
+"""What a run's process tells, on its way into the database: believed only in a form that is known, written in batches.
+
+Log lines go by COPY. A batch is one transaction, under the lease of the worker that reads: one that has lost it writes
+nothing more.
+"""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import F
+
+from dagy_console.core import leases
+from dagy_console.runs.models import UNFINISHED_RUNS, Run, TaskRun
+
+MAX_LINES = 1_000
+_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
+_STATUSES = frozenset({"PENDING", "RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "TIMED_OUT", "CANCELLED"})
+_COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN"
+
+
+class Journal:
+    def __init__(self, run: Run, token: uuid.UUID) -> None:
+        self.last: dict[str, Any] | None = None
+        """The run's last word of itself."""
+        self._run = run
+        self._token = token
+        self._sequence = run.log_lines
+        self._lines: list[tuple[Any, ...]] = []
+        self._tasks: dict[str, dict[str, Any]] = {}
+        self._positions: dict[str, int] = {}
+        # The run's own record has only a summary of each task: its attempts and artifacts are kept for it.
+        self._details: dict[str, tuple[Any, Any]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._lines) >= MAX_LINES
+
+    def take(self, message: dict[str, Any]) -> None:
+        """One message; what has another form than is known is left out."""
+        record = message.get("record")
+        if message.get("kind") == "log":
+            self.log(
+                message.get("message"),
+                level=message.get("level"),
+                task_id=message.get("task_id"),
+                at=message.get("time"),
+            )
+        elif message.get("kind") == "run" and isinstance(record, dict):
+            self.last = record
+            for summary in _dicts(record.get("tasks")):
+                self._task(summary, attempts=None)
+        elif message.get("kind") == "task" and isinstance(record, dict):
+            self._task(record, attempts=_dicts(record.get("attempts")))
+
+    def log(self, message: object, *, level: object = "INFO", task_id: object = None, at: object = None) -> None:
+        self._sequence += 1
+        known = level if level in _LEVELS else "INFO"
+        self._lines.append(
+            (self._run.pk, self._sequence, _moment(at), known, _text(task_id, 100), _text(message, 100_100))
+        )
+
+    def flush(self) -> str:
+        """Write what has come; the run's status by now. Raises Lost where another worker has taken the run."""
+        with transaction.atomic():
+            rows = Run.objects.filter(pk=self._run.pk, lease_owner=self._token, status__in=UNFINISHED_RUNS)
+            run = leases.locked(rows)
+            if self._lines:
+                with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                    for line in self._lines:
+                        copy.write_row(line)
+                rows.update(log_lines=F("log_lines") + len(self._lines))
+            if self._tasks:
+                TaskRun.objects.bulk_create(
+                    [TaskRun(run=self._run, **columns) for columns in self._tasks.values()],
+                    update_conflicts=True,
+                    unique_fields=["run", "task_id"],
+                    update_fields=_WRITTEN,
+                )
+        self._lines.clear()
+        self._tasks.clear()
+        status: str = run.status
+        return status
+
+    def _task(self, told: dict[str, Any], *, attempts: list[dict[str, Any]] | None) -> None:
+        task_id = _text(told.get("task_id"), 100)
+        if not task_id or (task_id not in self._positions and len(self._positions) >= 10_000):
+            return
+        columns = self._tasks.setdefault(task_id, {})
+        position = self._positions.setdefault(task_id, len(self._positions))
+        error = _last_error(attempts) if attempts is not None else told.get("error_type")
+        status = told.get("status")
+        columns |= {
+            "task_id": task_id,
+            "position": position,
+            "name": _text(told.get("name"), 200),
+            "status": status if status in _STATUSES else "PENDING",
+            "depends_on": [_text(up, 100) for up in told.get("depends_on") or () if isinstance(up, str)][:1000],
+            "started_at": _moment_or_none(told.get("started_at")),
+            "ended_at": _moment_or_none(told.get("ended_at")),
+            "duration_seconds": _number(told.get("duration_seconds")),
+            "error_type": _text(error, 200),
+            "reason": _text(told.get("reason"), 2000),
+        }
+        if attempts is not None:
+            columns["attempts"] = plain(attempts[:100])
+            columns["artifacts"] = plain(_dicts(told.get("artifacts"))[:1000])
+            self._details[task_id] = (columns["attempts"], columns["artifacts"])
+        elif task_id in self._details:
+            columns["attempts"], columns["artifacts"] = self._details[task_id]
+
+
+_WRITTEN = [
+    "name",
+    "status",
+    "depends_on",
+    "attempts",
+    "started_at",
+    "ended_at",
+    "duration_seconds",
+    "error_type",
+    "reason",
+    "artifacts",
+]
+
+
+def failure_of(told: Any) -> dict[str, Any] | None:
+    """The first failure in the form that is known."""
+    if not isinstance(told, dict):
+        return None
+    attempt = told.get("attempt")
+    return {
+        "task_id": _text(told.get("task_id"), 100) or None,
+        "attempt": attempt if isinstance(attempt, int) else None,
+        "error_type": _text(told.get("error_type"), 200),
+        "message": _text(told.get("message"), 10_000),
+        "traceback": _text(told.get("traceback"), 100_000),
+        "advice": _text(told.get("advice"), 2_000),
+    }
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """JSON that PostgreSQL takes: without NUL, and without half of a surrogate pair."""
+    if isinstance(value, str):
+        return _text(value, 100_000)
+    if depth > 20:
+        return None
+    if isinstance(value, dict):
+        return {_text(key, 200): plain(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain(item, depth + 1) for item in value]
+    return value if isinstance(value, (bool, int)) or value is None else _number(value)
+
+
+def _last_error(attempts: list[dict[str, Any]]) -> object:
+    error = attempts[-1].get("error") if attempts else None
+    return error.get("type") if isinstance(error, dict) else None
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _text(value: object, most: int) -> str:
+    text = value if isinstance(value, str) else ""
+    return text[:most].replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else None
+
+
+def _moment(value: object) -> datetime:
+    return _moment_or_none(value) or datetime.now(UTC)
+
+
+def _moment_or_none(value: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None

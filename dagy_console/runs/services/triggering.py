@@ -1,0 +1,75 @@
+"""Starting runs."""
+
+from typing import Any
+
+from celery import current_app
+from django.db import transaction
+
+from dagy_console.accounts.selectors import suspensions_of
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import record
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import Conflict, FieldError, Invalid
+from dagy_console.core.permissions import Permission
+from dagy_console.runs.models import Deployment, Flow, Run
+
+QUEUE = "runs"
+
+
+@transaction.atomic
+def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any]) -> Run:
+    """A run of a flow's latest version, by the flow's name. A worker takes it once this is committed.
+
+    Parameters are checked by their names here, and by their types where the flow's code is.
+    Raises PermissionDenied; Invalid (no such flow, wrong parameters); Conflict (nothing is deployed, or the
+    organization is suspended).
+    """
+    actor.require(Permission.RUNS_TRIGGER, org_id=org_id)
+    found = Flow.objects.select_related("latest").filter(organization=org_id, name=flow).first()
+    if found is None:
+        raise Invalid.field("flow", f"there is no flow {flow!r} in {org_id}")
+    if found.latest is None:
+        raise Conflict(f"Nothing of {flow} is deployed: `dagy deploy` sends its code.")
+    if suspensions_of([org_id]):
+        raise Conflict(f"{org_id} is suspended: its flows don't run until that is lifted.")
+    _check_names(found.latest, parameters)
+    run = Run.objects.create(
+        organization_id=org_id,
+        flow=found,
+        deployment=found.latest,
+        trigger="api",
+        triggered_by=actor.email,
+        parameters=parameters,
+    )
+    record(
+        Action.RUN_TRIGGERED,
+        actor=actor,
+        resource_type="run",
+        resource_id=str(run.pk),
+        resource_name=flow,
+        org_id=org_id,
+        after=run.snapshot() | {"parameters": parameters},
+    )
+    transaction.on_commit(lambda: hand_over(run), robust=True)
+    return run
+
+
+def hand_over(run: Run, *, expires: float | None = None) -> None:
+    """To a worker. Where the broker is down, beat finds the run and tries again."""
+    current_app.send_task("runs.execute", args=[str(run.pk)], queue=QUEUE, expires=expires)
+
+
+def _check_names(deployment: Deployment, parameters: dict[str, Any]) -> None:
+    known = {parameter["name"]: parameter for parameter in deployment.graph["parameters"]}
+    errors = [
+        FieldError(f"parameters.{name}", f"is unknown: {deployment.flow.name} takes {', '.join(known) or 'none'}")
+        for name in parameters
+        if name not in known
+    ]
+    errors += [
+        FieldError(f"parameters.{name}", "is missing")
+        for name, parameter in known.items()
+        if parameter["required"] and name not in parameters
+    ]
+    if errors:
+        raise Invalid("The flow can't be called with these parameters.", errors=errors)

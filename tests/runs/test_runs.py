@@ -1,0 +1,323 @@
+"""A run on the server, from its trigger to its end."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from dagy_console.accounts.models import Membership, Organization, User
+from dagy_console.accounts.services.people import add_member, create_organization, create_user
+from dagy_console.audit.models import AuditEntry
+from dagy_console.core import storage
+from dagy_console.core.actors import SYSTEM
+from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDenied
+from dagy_console.core.permissions import Role
+from dagy_console.customers.services import suspension
+from dagy_console.runs import executing, resuming
+from dagy_console.runs.models import LogLine, Run, TaskRun
+from dagy_console.runs.services import cancelling, deploying, triggering
+from tests.runs.support import bundle
+
+CODE = """
+import logging, os, signal, sys, time
+from dagy import LocalArtifact, RunContext, flow, task
+
+log = logging.getLogger("app")
+
+@task(retries=1)
+def extract(day: str, context: RunContext):
+    log.info("extracting %s", day)
+    if context.attempt == 1:
+        raise ConnectionError("again")
+    return [1, 2, 3]
+
+@task
+def load(rows, how: str):
+    if how == "fails":
+        raise LookupError("no such table \\0 \\ud800")
+    if how == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "exits":
+        os._exit(137)
+    if how == "logs":
+        for n in range(3000):
+            log.info("line %d", n)
+    if how == "sleeps":
+        time.sleep(60)
+    if how == "ignores":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+        time.sleep(60)
+    return LocalArtifact(data="3 rows", name="count.txt")
+
+@task
+def report(loaded): ...
+
+@flow
+def nightly(day: str = "today", how: str = "works"):
+    report(load(extract(day), how))
+"""
+
+
+class Place:
+    """org_blue, its owner, and the flow `nightly`, deployed."""
+
+    def __init__(self, as_actor: Any) -> None:
+        organization = create_organization(actor=SYSTEM, org_id="org_blue", name="Blue")
+        self.user = create_user(actor=SYSTEM, email="bob@blue.example", name="Bob", password="x" * 20)
+        add_member(actor=SYSTEM, user=self.user, organization=organization, role=Role.OWNER)
+        self.actor = as_actor(self.user)
+        data, sha256 = bundle({"flows.py": CODE})
+        deploying.deploy(actor=self.actor, org_id="org_blue", bundle=data, sha256=sha256, entrypoint="flows.py:nightly")
+
+    def trigger(self, **parameters: Any) -> Run:
+        return triggering.trigger(actor=self.actor, org_id="org_blue", flow="nightly", parameters=parameters)
+
+    def run(self, **parameters: Any) -> Run:
+        run = self.trigger(**parameters)
+        executing.execute(run.pk)
+        run.refresh_from_db()
+        return run
+
+    def begun(self, **parameters: Any) -> tuple[Run, threading.Thread]:
+        """A run that goes on in another thread, whose task `load` has begun."""
+        run = self.trigger(**parameters)
+        thread = threading.Thread(target=in_thread, args=(run.pk,))
+        thread.start()
+        wait_until(lambda: TaskRun.objects.filter(run=run, task_id="load", status="RUNNING").exists())
+        return run, thread
+
+
+def in_thread(run_id: uuid.UUID) -> None:
+    try:
+        executing.execute(run_id)
+    finally:
+        connection.close()
+
+
+def wait_until(condition: Any, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def place(committed: None, artifacts: Any, as_actor: Any) -> Any:
+    yield Place(as_actor)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM runs_logline; DELETE FROM runs_taskrun; DELETE FROM runs_run")
+        cursor.execute("UPDATE runs_flow SET latest_id = NULL; DELETE FROM runs_deployment; DELETE FROM runs_flow")
+
+
+def statuses(run: Run) -> dict[str, str]:
+    return dict(run.task_runs.order_by("position").values_list("task_id", "status"))
+
+
+def test_a_run_succeeds_with_its_tasks_its_log_and_its_artifacts(place: Place, artifacts: Any) -> None:
+    run = place.run(day="2026-01-15")
+    assert (run.status, run.failure, run.worker != "") == ("SUCCEEDED", None, True)
+    assert statuses(run) == {"extract": "SUCCEEDED", "load": "SUCCEEDED", "report": "SUCCEEDED"}
+    extract = run.task_runs.get(task_id="extract")
+    assert [attempt["status"] for attempt in extract.attempts] == ["FAILED", "SUCCEEDED"]
+    assert run.task_runs.get(task_id="load").depends_on == ["extract"]
+    lines = list(LogLine.objects.filter(run=run).order_by("sequence"))
+    assert [line.sequence for line in lines] == list(range(1, len(lines) + 1))
+    assert run.log_lines == len(lines)
+    assert [line.message for line in lines if line.message.startswith("extracting")] == ["extracting 2026-01-15"] * 2
+    key = f"artifacts/org_blue/{run.pk}/load/count.txt"
+    assert storage.get_object(artifacts.name, key).body == b"3 rows"
+    assert run.task_runs.get(task_id="load").artifacts[0]["name"] == "count.txt"
+    assert run.lease_until is None or run.lease_until < timezone.now() + timedelta(seconds=11)
+
+
+def test_a_failure_names_the_first_failing_task_and_what_to_do(place: Place) -> None:
+    run = place.run(how="fails")
+    assert (run.status, run.error_type) == ("FAILED", "LookupError")
+    assert run.failure["task_id"] == "load"
+    assert run.failure["message"] == "'no such table \\x00 \\ud800'" or "no such table" in run.failure["message"]
+    assert "read its log" in run.failure["advice"]
+    assert statuses(run) == {"extract": "SUCCEEDED", "load": "FAILED", "report": "SKIPPED"}
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("dies", "its process was ended by SIGKILL, likely because memory ran out"),
+        ("exits", "ended with exit code 137"),
+    ],
+)
+def test_a_process_that_dies_is_a_failure_with_what_is_known(place: Place, how: str, said: str) -> None:
+    run = place.run(how=how)
+    assert run.status == "FAILED"
+    assert said in run.reason
+    assert statuses(run)["extract"] == "SUCCEEDED"
+    assert "RUNNING" not in statuses(run).values()
+
+
+def test_parameters_of_a_wrong_type_are_refused_where_the_code_is(place: Place) -> None:
+    run = place.run(day=5)
+    assert (run.status, run.error_type) == ("FAILED", "ParameterError")
+    assert "day: expected str, got int 5" in run.failure["message"]
+
+
+def test_thousands_of_lines_are_kept_in_order(place: Place) -> None:
+    run = place.run(how="logs")
+    told = LogLine.objects.filter(run=run, message__startswith="line ").order_by("sequence")
+    assert [line.message for line in told] == [f"line {n}" for n in range(3000)]
+
+
+# --- twice, and never
+
+
+def test_a_message_that_comes_twice_runs_it_once(place: Place) -> None:
+    run = place.run()
+    before = run.log_lines
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.log_lines) == ("SUCCEEDED", before)
+    going_on, thread = place.begun(how="sleeps")
+    executing.execute(going_on.pk)  # held by the other
+    going_on.refresh_from_db()
+    assert going_on.status == "RUNNING"
+    cancelling.cancel(actor=place.actor, run_id=going_on.pk)
+    thread.join(20)
+
+
+def test_a_run_whose_worker_is_gone_is_failed_and_says_so(place: Place) -> None:
+    run = place.trigger()
+    Run.objects.filter(pk=run.pk).update(
+        status="RUNNING",
+        worker="host-1:42",
+        lease_owner=uuid.uuid4(),
+        lease_until=timezone.now() - timedelta(seconds=1),
+    )
+    TaskRun.objects.create(run=run, task_id="load", position=0, name="load", status="RUNNING")
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error_type) == ("FAILED", "WorkerLost")
+    assert run.reason.startswith("worker lost: host-1:42 ended without saying so, last heard of at ")
+    assert statuses(run) == {"load": "FAILED"}
+
+
+def test_runs_that_nobody_works_on_are_handed_over_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = place.trigger()
+    sent: list[Any] = []
+    monkeypatch.setattr(resuming, "hand_over", lambda run, **_: sent.append(run.pk))
+    resuming.resume()
+    assert sent == []
+    Run.objects.filter(pk=run.pk).update(created_at=timezone.now() - timedelta(minutes=1))
+    resuming.resume()
+    assert sent == [run.pk]
+
+
+# --- cancelling
+
+
+def test_a_run_that_waits_is_cancelled_at_once_and_never_runs(place: Place) -> None:
+    run = place.trigger()
+    cancelled = cancelling.cancel(actor=place.actor, run_id=run.pk, reason="wrong day")
+    assert (cancelled.status, cancelled.reason) == ("CANCELLED", "cancelled by bob@blue.example: wrong day")
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.log_lines) == ("CANCELLED", 0)
+
+
+@pytest.mark.parametrize(("how", "most"), [("sleeps", 4.0), ("ignores", 8.0)])
+def test_a_run_that_goes_on_is_cancelled_and_its_process_is_gone(place: Place, how: str, most: float) -> None:
+    run, thread = place.begun(how=how)
+    began = time.monotonic()
+    assert cancelling.cancel(actor=place.actor, run_id=run.pk).status == "CANCELLING"
+    assert cancelling.cancel(actor=place.actor, run_id=run.pk).status == "CANCELLING"  # twice is no error
+    thread.join(20)
+    assert time.monotonic() - began < most
+    run.refresh_from_db()
+    assert (run.status, run.reason) == ("CANCELLED", "cancelled by bob@blue.example")
+    assert statuses(run)["load"] == "CANCELLED"
+    assert AuditEntry.objects.filter(action="run.cancelled").count() == 1
+    with pytest.raises(Conflict, match="has ended already: CANCELLED"):
+        cancelling.cancel(actor=place.actor, run_id=run.pk)
+
+
+# --- what is refused
+
+
+def test_what_can_not_be_triggered_says_why(place: Place) -> None:
+    for parameters, field in (({"dya": 1}, "parameters.dya"),):
+        with pytest.raises(Invalid) as caught:
+            place.trigger(**parameters)
+        assert caught.value.errors[0].field == field
+    with pytest.raises(Invalid, match="no flow 'other'"):
+        triggering.trigger(actor=place.actor, org_id="org_blue", flow="other", parameters={})
+    suspension.suspend(actor=SYSTEM, org_id="org_blue", reason="unpaid since June")
+    with pytest.raises(Conflict, match="is suspended"):
+        triggering.trigger(actor=SYSTEM, org_id="org_blue", flow="nightly", parameters={})
+    assert Run.objects.count() == 0
+
+
+def test_runs_are_seen_and_ended_by_their_organization_alone(place: Place, as_actor: Any) -> None:
+    run = place.trigger()
+    red = Organization.objects.create(id="org_red", name="Red")
+    charlie = User.objects.create(email="charlie@red.example", name="Charlie")
+    Membership.objects.create(user=charlie, organization=red, role=Role.OWNER)
+    vera = User.objects.create(email="vera@blue.example", name="Vera")
+    Membership.objects.create(user=vera, organization_id="org_blue", role=Role.VIEWER)
+    with pytest.raises(NotFound):
+        cancelling.cancel(actor=as_actor(charlie), run_id=run.pk)
+    with pytest.raises(PermissionDenied):
+        cancelling.cancel(actor=as_actor(vera), run_id=run.pk)
+    with pytest.raises(PermissionDenied):
+        triggering.trigger(actor=as_actor(vera), org_id="org_blue", flow="nightly", parameters={})
+
+
+# --- the API
+
+
+def test_a_run_by_the_api_from_trigger_to_log(place: Place, api: Any) -> None:
+    client = api(place.user)
+    asked = client.post(
+        "/runs",
+        {"flow": "nightly", "parameters": {"how": "fails"}},
+        content_type="application/json",
+        headers={"Idempotency-Key": "once"},
+    )
+    assert asked.status_code == 201, asked.content
+    run = asked.json()
+    assert (run["status"], run["flow"], run["version"], run["triggered_by"]) == (
+        "QUEUED",
+        "nightly",
+        1,
+        "bob@blue.example",
+    )
+    executing.execute(uuid.UUID(run["id"]))
+    found = client.get(f"/runs/{run['id']}").json()
+    assert (found["status"], found["failure"]["task_id"]) == ("FAILED", "load")
+    assert [task["task_id"] for task in found["task_runs"]] == ["extract", "load", "report"]
+    assert client.get("/runs?status=FAILED&flow=nightly&error=LookupError").json()["items"][0]["id"] == run["id"]
+    errors = client.get(f"/runs/{run['id']}/logs?level=ERROR&task_id=load").json()["items"]
+    assert errors[0]["message"].startswith("Failed\nTraceback")
+    after = client.get(f"/runs/{run['id']}/logs?after={errors[0]['sequence']}&limit=1").json()["items"]
+    assert after[0]["sequence"] == errors[0]["sequence"] + 1
+    text = client.get(f"/runs/{run['id']}/logs?q=extracting", headers={"Accept": "text/plain"})
+    assert text["Content-Type"].startswith("text/plain")
+    assert text.content.decode().count("[extract] extracting today\n") == 2
+    assert client.post(f"/runs/{run['id']}/cancel", {}, content_type="application/json").status_code == 409
+
+
+def test_who_triggers_a_run_is_on_record(place: Place) -> None:
+    run = place.trigger(day="2026-01-15")
+    entry = AuditEntry.objects.get(action="run.triggered")
+    assert (entry.resource_id, entry.resource_name, entry.org_id) == (str(run.pk), "nightly", "org_blue")
+    assert entry.after["parameters"] == {"day": "2026-01-15"}
+
+
+def test_the_tables_of_runs_exist_for_the_application(db: None) -> None:
+    """Asks for the test database, which `committed` alone does not make."""
+    assert not Run.objects.exists()
