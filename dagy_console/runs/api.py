@@ -96,6 +96,8 @@ class FlowDetailOut(FlowOut):
 
 
 class RunOut(Schema):
+    """`failure`: the first failing task, its error and what to do, or null. Tasks are counted at the run's end."""
+
     id: str
     org_id: str
     flow: str
@@ -111,7 +113,10 @@ class RunOut(Schema):
     ended_at: str | None
     duration_seconds: float | None
     error_type: str | None
+    failure: dict[str, Any] | None
     log_lines: int
+    task_count: int
+    succeeded_count: int
 
 
 class TaskRunOut(Schema):
@@ -129,9 +134,6 @@ class TaskRunOut(Schema):
 
 
 class RunDetailOut(RunOut):
-    """`failure`: the first failing task, its error and what to do, or null."""
-
-    failure: dict[str, Any] | None
     task_runs: list[TaskRunOut]
 
 

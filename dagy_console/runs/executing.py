@@ -226,6 +226,8 @@ def _end(
         failure=failure,
         error_type=failure["error_type"] if failure else "",
         ended_at=timezone.now(),
+        task_count=run.task_runs.count(),
+        succeeded_count=run.task_runs.filter(status="SUCCEEDED").count(),
     )
     run.task_runs.filter(status__in=["RUNNING", "PENDING"]).update(status="CANCELLED", reason="the run has ended")
     log.info("run.ended", run=str(run.pk), status=status)

@@ -126,6 +126,9 @@ class Run(Leased):
     # Host and process of the worker that ran it last.
     worker = models.CharField(max_length=200, blank=True)
     log_lines = models.PositiveBigIntegerField(default=0)
+    # Of its end, for lists: how many tasks it had, how many succeeded.
+    task_count = models.PositiveIntegerField(default=0)
+    succeeded_count = models.PositiveIntegerField(default=0)
 
     class Meta:
         indexes = [

@@ -56,13 +56,15 @@ def run_out(run: Run) -> dict[str, Any]:
         "ended_at": _time(run.ended_at),
         "duration_seconds": _seconds(run),
         "error_type": run.error_type or None,
+        "failure": run.failure,
         "log_lines": run.log_lines,
+        "task_count": run.task_count,
+        "succeeded_count": run.succeeded_count,
     }
 
 
 def run_detail_out(run: Run) -> dict[str, Any]:
     return run_out(run) | {
-        "failure": run.failure,
         "task_runs": [task_run_out(task_run) for task_run in run.task_runs.order_by("position")],
     }
 

@@ -125,6 +125,7 @@ def test_a_run_succeeds_with_its_tasks_its_log_and_its_artifacts(place: Place, a
     run = place.run(day="2026-01-15")
     assert (run.status, run.failure, run.worker != "") == ("SUCCEEDED", None, True)
     assert statuses(run) == {"extract": "SUCCEEDED", "load": "SUCCEEDED", "report": "SUCCEEDED"}
+    assert (run.task_count, run.succeeded_count) == (3, 3)
     extract = run.task_runs.get(task_id="extract")
     assert [attempt["status"] for attempt in extract.attempts] == ["FAILED", "SUCCEEDED"]
     assert run.task_runs.get(task_id="load").depends_on == ["extract"]
