@@ -20,6 +20,7 @@ from django.conf import settings
 
 from dagy_console.core.errors import Invalid
 from dagy_console.runs import bundles
+from dagy_console.runs.journal import plain
 
 READING_SECONDS = 15
 _PR_SET_DUMPABLE = 4
@@ -144,13 +145,14 @@ def _graph(found: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(name, str) or not 0 < len(name.strip()) <= 200 or "\0" in name:
         raise Invalid.field("entrypoint", "has a flow whose name is empty, or longer than 200 characters")
     version, problem = found.get("version"), found.get("problem")
-    return {
+    graph: dict[str, Any] = {
         "flow": name.strip(),
         "version": str(version)[:100] if version is not None else None,
         "tasks": _tasks(found.get("tasks")),
         "parameters": _parameters(found.get("parameters")),
         "problem": str(problem)[:2000] if problem is not None else None,
     }
+    return plain(graph)  # type: ignore[no-any-return]
 
 
 def _tasks(found: Any) -> list[dict[str, Any]] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 import uuid
@@ -310,6 +311,42 @@ def test_a_run_by_the_api_from_trigger_to_log(place: Place, api: Any) -> None:
     assert text["Content-Type"].startswith("text/plain")
     assert text.content.decode().count("[extract] extracting today\n") == 2
     assert client.post(f"/runs/{run['id']}/cancel", {}, content_type="application/json").status_code == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"flow": "nightly", "parameters": {"day": "nul \0 in it"}},
+        {"flow": "nightly", "parameters": {"day": {"deep": ["\ud800"]}}},
+        {"flow": "nightly", "parameters": {"\0": 1}},
+        {"flow": "nightly", "parameters": [1]},
+        {"flow": "nul\0"},
+        {"flow": "nightly", "parameters": {"day": json.loads("[" * 60 + "]" * 60)}},
+        {},
+    ],
+)
+def test_bodies_that_can_not_be_kept_are_refused_and_nothing_is_started(place: Place, api: Any, body: Any) -> None:
+    answer = api(place.user).post("/runs", json.dumps(body), content_type="application/json")
+    assert answer.status_code == 422, answer.content
+    assert Run.objects.count() == 0
+
+
+def test_wrong_queries_of_a_log_are_refused(place: Place, api: Any) -> None:
+    run = place.trigger()
+    client = api(place.user)
+    for query in (
+        "level=LOUD",
+        "after=-1",
+        "after=x",
+        "limit=0",
+        "limit=5000",
+        "regex=.*",
+        "task_id=%00",
+        "after=99999999999999999999",
+    ):
+        assert client.get(f"/runs/{run.pk}/logs?{query}").status_code == 422, query
+    assert client.get(f"/runs/{run.pk}/logs?q=%5B%28").json() == {"items": []}
+    assert client.get(f"/runs/{uuid.uuid4()}/logs").status_code == 404
 
 
 def test_who_triggers_a_run_is_on_record(place: Place) -> None:

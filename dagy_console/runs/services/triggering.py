@@ -10,6 +10,7 @@ from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Conflict, FieldError, Invalid
+from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.runs.models import Deployment, Flow, Run
 
@@ -71,5 +72,21 @@ def _check_names(deployment: Deployment, parameters: dict[str, Any]) -> None:
         for name, parameter in known.items()
         if parameter["required"] and name not in parameters
     ]
+    errors += [
+        FieldError(
+            f"parameters.{name}", "holds what can't be kept: NUL, half a character, or over 50 levels of nesting"
+        )
+        for name, value in parameters.items()
+        if not _is_keepable([name, value])
+    ]
     if errors:
         raise Invalid("The flow can't be called with these parameters.", errors=errors)
+
+
+def _is_keepable(value: Any, depth: int = 0) -> bool:
+    if depth > 50:
+        return False
+    if isinstance(value, str):
+        return is_storable(value)
+    parts = [*value.keys(), *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    return all(_is_keepable(part, depth + 1) for part in parts)
