@@ -86,6 +86,12 @@ GIVEN_PAGES = {
     "mfa_remove_webauthn": ("POST", {}, 302),
     "access": ("GET", {}, 200),
 }
+GIVEN_PAGES |= {
+    "runs:list": ("GET", {"q": "status:FAILED"}, 200),
+    "runs:run": ("GET", {}, 200),
+    "runs:new": ("GET", {}, 200),
+    "runs:cancel": ("POST", {}, 302),
+}
 GIVEN_OPERATIONS = {
     "POST /auth/login": ({"email": "alice@dagy.example", "password": PASSWORD}, 200),
     "POST /auth/logout": ({}, 204),
@@ -141,6 +147,8 @@ ARGUMENTS = {
     "accounts:member": "org user",
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
+    "runs:run": "run",
+    "runs:cancel": "run",
     "customers:customer": "org",
     "customers:suspend": "org",
     "customers:unsuspend": "org",

@@ -235,7 +235,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "api-keys:list": keys_visible_to(SYSTEM),
         "flows": flows_visible_to(SYSTEM),
         "deployments": deployments_visible_to(SYSTEM),
-        "runs": runs_visible_to(SYSTEM),
+        "runs:list": runs_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

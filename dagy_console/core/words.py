@@ -23,6 +23,7 @@ TONES = {
     "success": "",
     "denied": "warn",
     "failed": "danger",
+    "timed_out": "danger",
     "queued": "",
     "running": "accent",
     "succeeded": "ok",
@@ -34,7 +35,7 @@ TONES = {
     "active": "ok",
     "suspended": "danger",
 }
-_STATES = {"succeeded": "done", "cancelling": "stopping", "cancelled": "stopped"}
+_STATES = {"succeeded": "done", "cancelling": "stopping", "cancelled": "stopped", "timed_out": "timed out"}
 
 
 def size(count: float) -> str:

@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class RunsConfig(AppConfig):
     name = "dagy_console.runs"
     label = "runs"
+
+    def ready(self) -> None:
+        from dagy_console.core import navigation
+        from dagy_console.core.permissions import Permission
+
+        navigation.register("runs", "Runs", url_name="runs:list", key="r", order=20, permission=Permission.RUNS_READ)

@@ -32,7 +32,7 @@ DEPLOYMENTS = Listing(
     example="flow:nightly  by:bob@example.com  after:-7d",
 )
 RUNS = Listing(
-    page="runs",
+    page="runs:list",
     noun="run",
     keys=(
         Key("flow", "flow__name", "Flow", facet=True, parameter="flow", example="nightly"),

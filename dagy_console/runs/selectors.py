@@ -7,16 +7,19 @@ from django.db.models import QuerySet
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
 from dagy_console.core.permissions import Permission
-from dagy_console.runs.models import Deployment, Flow, LogLine, Run
+from dagy_console.runs.models import Deployment, Flow, LogLine, Run, TaskRun
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
-def flows_visible_to(actor: Actor) -> QuerySet[Flow]:
-    """Every flow for the platform's staff; for others those of their organizations. Raises PermissionDenied."""
-    actor.require_somewhere(Permission.FLOWS_READ)
+def flows_visible_to(actor: Actor, permission: Permission = Permission.FLOWS_READ) -> QuerySet[Flow]:
+    """Every flow for the platform's staff; for others those of the organizations in which they have the permission.
+
+    Raises PermissionDenied.
+    """
+    actor.require_somewhere(permission)
     flows = Flow.objects.select_related("latest")
-    return flows if actor.is_platform else flows.filter(organization__in=actor.orgs_with(Permission.FLOWS_READ))
+    return flows if actor.is_platform else flows.filter(organization__in=actor.orgs_with(permission))
 
 
 def get_flow(actor: Actor, flow_id: uuid.UUID) -> Flow:
@@ -51,6 +54,16 @@ def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission
         deed = "see" if permission is Permission.RUNS_READ else "cancel"
         raise NotFound(f"There is no such run, or it is not yours to {deed}.")
     return run
+
+
+def tasks_of(run: Run) -> QuerySet[TaskRun]:
+    """In the order of the flow's calls; the first five hundred."""
+    return run.task_runs.order_by("position")[:500]
+
+
+def end_of_log(run: Run, lines: int = 500) -> list[LogLine]:
+    """The last lines, oldest first."""
+    return list(run.log.order_by("-sequence")[:lines])[::-1]
 
 
 def log_of(run: Run, *, after: int, task_id: str | None, level: str | None, q: str | None) -> QuerySet[LogLine]:

@@ -18,7 +18,7 @@ QUEUE = "runs"
 
 
 @transaction.atomic
-def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any]) -> Run:
+def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any], via: str = "api") -> Run:
     """A run of a flow's latest version, by the flow's name. A worker takes it once this is committed.
 
     Parameters are checked by their names here, and by their types where the flow's code is.
@@ -38,7 +38,7 @@ def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any])
         organization_id=org_id,
         flow=found,
         deployment=found.latest,
-        trigger="api",
+        trigger=via,
         triggered_by=actor.email,
         parameters=parameters,
     )
