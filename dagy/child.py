@@ -76,6 +76,7 @@ def main() -> NoReturn:
     """Exits with 0 where the run succeeded or the graph was read, 1 where it did not, 3 where the flow was refused."""
     request: Request = json.loads(sys.stdin.buffer.read())
     pipe = Pipe(request)
+    threading.Thread(target=_end_with_parent, args=(request["fd"],), daemon=True).start()
     limit(request["limits"])
     os.chdir(request["code"])
     try:
@@ -88,6 +89,19 @@ def main() -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0 if succeeded else 1)  # tasks that were left alone must not keep the process
+
+
+def _end_with_parent(fd: int) -> NoReturn:
+    """Nobody reads any more: the parent was killed. A run must not go on that nobody can cancel or see."""
+    import select
+    import signal
+
+    watcher = select.poll()
+    watcher.register(fd, 0)  # errors are told of unasked
+    watcher.poll()
+    if os.getpgrp() == os.getpid():  # with all that it has started, where the group is its own
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 def limit(limits: Limits) -> None:

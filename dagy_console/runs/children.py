@@ -98,7 +98,7 @@ def _hide_own_environment() -> None:
 
 def _environment(home: Path) -> dict[str, str]:
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": os.defpath,
         "LANG": "C.UTF-8",
         "HOME": str(home),
         "TMPDIR": str(home),

@@ -114,6 +114,7 @@ class _Reader:
         self._spool = spool
         self._flushed = monotonic()
         self._killed_at: float | None = None
+        self._dead_since: float | None = None
 
     def lines(self, descriptor: int) -> Iterator[bytes]:
         """Until the child, and all that it has started, have let go of the pipe, or the child is gone for a while."""
@@ -130,6 +131,8 @@ class _Reader:
                     if len(rest) > _MAX_LINE:
                         rest = b""
                 elif self._process.poll() is not None:
+                    break
+                if self._has_been_dead():
                     break
                 self._now_and_then()
         self._journal.flush()
@@ -156,6 +159,13 @@ class _Reader:
         self._flushed = monotonic()
         if self._journal.flush() == RunStatus.CANCELLING:
             self._end()
+
+    def _has_been_dead(self) -> bool:
+        """What a child leaves running may write to its pipe for ever: a moment after its end nobody listens."""
+        if self._dead_since is None:
+            self._dead_since = monotonic() if self._process.poll() is not None else None
+            return False
+        return monotonic() - self._dead_since > 1
 
     def _end(self) -> None:
         """SIGTERM, then after the grace time SIGKILL, to the child's whole group."""

@@ -15,6 +15,8 @@ from dagy_console.core import leases
 from dagy_console.runs.models import UNFINISHED_RUNS, Run, TaskRun
 
 MAX_LINES = 1_000
+# Of one run. What comes after is left out, and the last line says so.
+MAX_RUN_LINES = 1_000_000
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 _STATUSES = frozenset({"PENDING", "RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "TIMED_OUT", "CANCELLED"})
 _COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN"
@@ -55,7 +57,11 @@ class Journal:
             self._task(record, attempts=_dicts(record.get("attempts")))
 
     def log(self, message: object, *, level: object = "INFO", task_id: object = None, at: object = None) -> None:
+        if self._sequence >= MAX_RUN_LINES:
+            return
         self._sequence += 1
+        if self._sequence == MAX_RUN_LINES:
+            message, level = f"The log has {MAX_RUN_LINES:,} lines: what comes after is not kept.", "WARNING"
         known = level if level in _LEVELS else "INFO"
         self._lines.append(
             (self._run.pk, self._sequence, _moment(at), known, _text(task_id, 100), _text(message, 100_100))

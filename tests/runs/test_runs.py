@@ -21,7 +21,7 @@ from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDenied
 from dagy_console.core.permissions import Role
 from dagy_console.customers.services import suspension
-from dagy_console.runs import executing, resuming
+from dagy_console.runs import executing, journal, resuming
 from dagy_console.runs.models import LogLine, Run, TaskRun
 from dagy_console.runs.services import cancelling, deploying, triggering
 from tests.runs.support import bundle
@@ -50,6 +50,18 @@ def load(rows, how: str):
     if how == "logs":
         for n in range(3000):
             log.info("line %d", n)
+    if how == "leaves":
+        if not os.fork():
+            os.setpgid(0, 0)
+            for _ in range(400):
+                for fd in range(3, 32):
+                    try:
+                        os.write(fd, b'{"kind": "log", "message": "I am still here"}\\n')
+                    except OSError:
+                        pass
+                time.sleep(0.01)
+            os._exit(0)
+        os._exit(3)
     if how == "sleeps":
         time.sleep(60)
     if how == "ignores":
@@ -63,6 +75,9 @@ def report(loaded): ...
 
 @flow
 def nightly(day: str = "today", how: str = "works"):
+    if how == "stubborn":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
     report(load(extract(day), how))
 """
 
@@ -176,6 +191,22 @@ def test_thousands_of_lines_are_kept_in_order(place: Place) -> None:
     assert [line.message for line in told] == [f"line {n}" for n in range(3000)]
 
 
+def test_what_a_run_leaves_behind_can_not_keep_it_going(place: Place) -> None:
+    began = time.monotonic()
+    run = place.run(how="leaves")
+    assert time.monotonic() - began < 8
+    assert (run.status, run.reason) == ("FAILED", "its process ended with exit code 3 and without a last word")
+
+
+def test_a_log_without_end_is_cut_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "MAX_RUN_LINES", 100)
+    run = place.run(how="logs")
+    assert run.status == "SUCCEEDED"
+    lines = list(LogLine.objects.filter(run=run).order_by("sequence"))
+    assert len(lines) == run.log_lines == 100
+    assert lines[-1].message == "The log has 100 lines: what comes after is not kept."
+
+
 # --- twice, and never
 
 
@@ -246,6 +277,21 @@ def test_a_run_that_goes_on_is_cancelled_and_its_process_is_gone(place: Place, h
     assert AuditEntry.objects.filter(action="run.cancelled").count() == 1
     with pytest.raises(Conflict, match="has ended already: CANCELLED"):
         cancelling.cancel(actor=place.actor, run_id=run.pk)
+
+
+def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_time(place: Place) -> None:
+    run = place.trigger(how="stubborn")
+    thread = threading.Thread(target=in_thread, args=(run.pk,))
+    thread.start()
+    wait_until(lambda: LogLine.objects.filter(run=run).exists())
+    time.sleep(0.5)  # it ignores SIGTERM from the line after its first
+    began = time.monotonic()
+    cancelling.cancel(actor=place.actor, run_id=run.pk)
+    thread.join(20)
+    assert executing.GRACE_SECONDS < time.monotonic() - began < executing.GRACE_SECONDS + 1.5
+    run.refresh_from_db()
+    assert (run.status, run.reason) == ("CANCELLED", "cancelled by bob@blue.example")
+    assert "was ended by SIGKILL" in LogLine.objects.filter(run=run).latest("sequence").message
 
 
 # --- what is refused

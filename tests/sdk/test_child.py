@@ -217,6 +217,15 @@ def test_sigterm_cancels_the_run(code: Path, spool: Path) -> None:
     assert (last["status"], last["tasks"][0]["status"]) == ("CANCELLED", "CANCELLED")
 
 
+def test_a_child_ends_when_its_parent_is_gone(code: Path, spool: Path) -> None:
+    child = Child(code, spool, "flows.py:slow")
+    lines = os.fdopen(child.read, "rb")
+    while b"Started" not in lines.readline():
+        pass
+    lines.close()
+    assert child.process.wait(5) != 0
+
+
 def test_what_is_logged_is_cut_and_stays_one_line(code: Path, spool: Path) -> None:
     child = Child(code, spool, "flows.py:talkative")
     messages = child.all()
