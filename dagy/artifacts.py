@@ -6,8 +6,10 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
+from dagy.errors import ArtifactSerializationError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from dagy.records import ArtifactRecord
 
@@ -39,11 +41,16 @@ class LocalArtifact:
         self.content_type = content_type or _guessed_type(self.name)
 
     def read_bytes(self) -> bytes:
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
         if self.data is not None:
-            return self.data
+            yield self.data
+            return
         assert self.path is not None
         with open(self.path, "rb") as file:
-            return file.read()
+            while piece := file.read(1 << 20):
+                yield piece
 
     @property
     def size_bytes(self) -> int:
@@ -85,6 +92,18 @@ def checked_name(name: str) -> str:
             f"of 200 characters at most, and not {OUTPUT_NAME!r}."
         )
     return name
+
+
+def checked_size(task_id: str, artifact: LocalArtifact, name: str, most: int, advice: str = "") -> int:
+    """Raises ArtifactSerializationError, and OSError where its file can't be looked at."""
+    size = artifact.size_bytes
+    if size > most:
+        raise ArtifactSerializationError(
+            f"Artifact {name!r} of task {task_id!r} has {described_size(size)}, more than {described_size(most)}: "
+            f"store it elsewhere and return its address{advice}.",
+            task_id=task_id,
+        )
+    return size
 
 
 def described_size(size: int) -> str:

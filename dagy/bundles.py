@@ -15,7 +15,7 @@ from dagy.errors import FlowLoadError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = 50 * 1024 * 1024
+MAX_BYTES = 50 * 1024 * 1024  # before it is packed; the server takes 10 MB of zip
 _LEFT_OUT = frozenset({"__pycache__", "node_modules", "venv", "env", "build", "dist"})
 _LEFT_OUT_SUFFIXES = (".pyc", ".pyo", ".egg-info", ".so.dbg")
 _EPOCH = (1980, 1, 1, 0, 0, 0)

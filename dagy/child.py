@@ -1,10 +1,10 @@
 """A run in a process of its own, which tells its parent over a pipe: how the platform's workers run flows.
 
-    python -m dagy.child < request.json          # one JSON object, see `Request`
+Its standard input is one line of JSON, see `Request`, and then, while it runs, a byte now and then: a parent that is
+silent for too long is gone. What happens is written to the file descriptor `request["fd"]`, a JSON object a line, in
+this order of things:
 
-What happens is written to the file descriptor `request["fd"]`, a JSON object a line, in this order of things:
-
-- `{"kind": "graph", "flow": …, "version": …, "parameters": […], "tasks": […]}`: what the flow is (mode `graph`)
+- `{"kind": "graph", "flow": …, "version": …, "parameters": […], "tasks": […]}`: what the flow is, where nothing is run
 - `{"kind": "run", "record": …}`, `{"kind": "task", "record": …}`: see `dagy.records`
 - `{"kind": "log", "time": …, "level": …, "task_id": …, "message": …}`
 - `{"kind": "stored", "task_id": …, "name": …, "path": …, "size_bytes": …, "content_type": …}`: a file in
@@ -25,10 +25,10 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
-from dagy.artifacts import OUTPUT_NAME
+from dagy.artifacts import OUTPUT_NAME, checked_size
 from dagy.engine.errors import error_record
 from dagy.engine.execution import Options, execute
-from dagy.errors import ArtifactSerializationError, DagyError
+from dagy.errors import DagyError
 from dagy.loading import load_flow
 from dagy.local.writing import replace
 
@@ -53,52 +53,77 @@ class Limits(TypedDict, total=False):
     open_files: int
 
 
+class RunRequest(TypedDict):
+    """What is to be run, in mode `run`."""
+
+    run_id: str
+    trigger: str
+    parameters: dict[str, Any]
+    max_workers: int
+    fail_fast: bool
+    grace_seconds: float
+    max_artifact_bytes: int
+    silence_seconds: float
+    """After so long without a byte from its parent, the process ends itself and all that it has started."""
+
+
 class Request(TypedDict):
-    mode: str
-    """`graph` reads what the flow is; `run` runs it."""
     fd: int
     code: str
     """The directory with the flow's code."""
     entrypoint: str
     """`path/in/it.py:variable`."""
-    parameters: dict[str, Any]
-    run_id: str
-    trigger: str
     spool: str
-    max_workers: int
-    fail_fast: bool
-    grace_seconds: float
-    max_artifact_bytes: int
     limits: Limits
+    run: RunRequest | None
+    """None reads what the flow is; nothing is run then."""
 
 
 def main() -> NoReturn:
     """Exits with 0 where the run succeeded or the graph was read, 1 where it did not, 3 where the flow was refused."""
-    request: Request = json.loads(sys.stdin.buffer.read())
-    pipe = Pipe(request)
-    threading.Thread(target=_end_with_parent, args=(request["fd"],), daemon=True).start()
+    request: Request = json.loads(sys.stdin.buffer.readline())
+    run = request["run"]
+    pipe = Pipe(request["fd"], request["spool"], run["max_artifact_bytes"] if run else 0)
+    silence = run["silence_seconds"] if run else None
+    threading.Thread(target=_end_with_parent, args=(request["fd"], _heart(), silence), daemon=True).start()
     limit(request["limits"])
     os.chdir(request["code"])
     try:
         flow = load_flow(request["entrypoint"])
-        parameters = flow.checked(request["parameters"]) if request["mode"] == "run" else {}
+        parameters = flow.checked(run["parameters"]) if run else {}
     except DagyError as error:
         pipe.refuse(error)
         os._exit(3)
-    succeeded = _run(flow, parameters, pipe, request) if request["mode"] == "run" else _tell_graph(flow, pipe)
+    succeeded = _run(flow, parameters, pipe, run) if run else _tell_graph(flow, pipe)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0 if succeeded else 1)  # tasks that were left alone must not keep the process
 
 
-def _end_with_parent(fd: int) -> NoReturn:
-    """Nobody reads any more: the parent was killed. A run must not go on that nobody can cancel or see."""
+def _heart() -> int:
+    """Standard input from the parent, kept from the flow's code."""
+    heart = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return heart
+
+
+def _end_with_parent(fd: int, heart: int, silence: float | None) -> NoReturn:
+    """A run must not go on that nobody can cancel or see: its parent was killed, or hangs, and another worker may take
+    the run over."""
     import select
     import signal
 
     watcher = select.poll()
     watcher.register(fd, 0)  # errors are told of unasked
-    watcher.poll()
+    if silence is not None:
+        watcher.register(heart, select.POLLIN)
+    milliseconds = None if silence is None else int(silence * 1000)
+    # Where this thread itself was kept from running, what came meanwhile counts.
+    while ready := watcher.poll(milliseconds) or watcher.poll(0):
+        if ready != [(heart, select.POLLIN)] or not os.read(heart, 4096):
+            break
     if os.getpgrp() == os.getpid():  # with all that it has started, where the group is its own
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
@@ -121,7 +146,7 @@ def limit(limits: Limits) -> None:
             resource.setrlimit(number, (most, most))
 
 
-def _run(flow: Flow[Any, Any], parameters: dict[str, Any], pipe: Pipe, request: Request) -> bool:
+def _run(flow: Flow[Any, Any], parameters: dict[str, Any], pipe: Pipe, request: RunRequest) -> bool:
     options = Options(
         max_workers=request["max_workers"],
         fail_fast=request["fail_fast"],
@@ -163,10 +188,10 @@ class Pipe:
     """A `dagy.backend.Backend`. A line is written as a whole, whichever thread writes it; a parent that reads slowly
     slows the run down, and loses nothing."""
 
-    def __init__(self, request: Request) -> None:
-        self.max_artifact_bytes = request["max_artifact_bytes"]
-        self._fd = request["fd"]
-        self._spool = Path(request["spool"])
+    def __init__(self, fd: int, spool: str, max_artifact_bytes: int) -> None:
+        self.max_artifact_bytes = max_artifact_bytes
+        self._fd = fd
+        self._spool = Path(spool)
         self._lock = threading.Lock()
 
     def run_changed(self, record: RunRecord) -> None:
@@ -186,12 +211,7 @@ class Pipe:
         return {"path": f"{task_id}/{OUTPUT_NAME}", "size_bytes": len(data)}
 
     def store_artifact(self, task_id: str, artifact: LocalArtifact, name: str) -> ArtifactRecord:
-        if artifact.size_bytes > self.max_artifact_bytes:
-            raise ArtifactSerializationError(
-                f"Artifact {name!r} of task {task_id!r} has {artifact.size_bytes:,} bytes, more than "
-                f"{self.max_artifact_bytes:,}: store it elsewhere and return its address.",
-                task_id=task_id,
-            )
+        checked_size(task_id, artifact, name, self.max_artifact_bytes)
         data = artifact.read_bytes()
         self._store(task_id, name, data, artifact.content_type)
         return {

@@ -9,6 +9,15 @@ from __future__ import annotations
 from typing import Any, TypedDict
 
 SCHEMA_VERSION = 1
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+"""Of log entries, least first."""
+
+
+def log_line(time: str, level: str, task_id: str | None, message: str) -> str:
+    """`<time> <level> [<task id, or ->] <message>`; further lines of the message are indented by four spaces."""
+    if "\n" in message:
+        message = message.replace("\r\n", "\n").replace("\n", "\n    ")
+    return f"{time} {level:<8} [{task_id or '-'}] {message}"
 
 
 class ErrorRecord(TypedDict):

@@ -25,11 +25,5 @@ class State(StrEnum):
         """Whether it never changes again."""
         return self in FINAL
 
-    @property
-    def is_failure(self) -> bool:
-        """Whether it is a failure of its own, not what another's failure led to."""
-        return self in FAILURES
-
 
 FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.SKIPPED, State.TIMED_OUT, State.CANCELLED})
-FAILURES = frozenset({State.FAILED, State.TIMED_OUT})

@@ -302,6 +302,7 @@ STATIC_ROOT = env.text("DAGY_STATIC_ROOT") or str(BASE_DIR / ".local" / "staticf
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "artifacts": {"BACKEND": "dagy_console.core.artifacts.ArtifactsStorage"},
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG

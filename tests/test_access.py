@@ -89,6 +89,7 @@ GIVEN_PAGES = {
 GIVEN_PAGES |= {
     "runs:list": ("GET", {"q": "status:FAILED"}, 200),
     "runs:run": ("GET", {}, 200),
+    "runs:stuck": ("GET", {}, 200),
     "runs:new": ("GET", {}, 200),
     "runs:cancel": ("POST", {}, 302),
 }
@@ -121,6 +122,7 @@ GIVEN_OPERATIONS = {
     "GET /deployments": ({}, 200),
     "GET /runs": ({"status": "FAILED"}, 200),
     "POST /runs": ({"flow": "nightly"}, 422),
+    "GET /runs/stuck": ({}, 200),
     "GET /runs/{run_id}": ({}, 200),
     "GET /runs/{run_id}/logs": ({}, 200),
     "POST /runs/{run_id}/cancel": ({}, 202),

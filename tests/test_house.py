@@ -48,7 +48,7 @@ from dagy_console.runs.models import Run
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to, runs_visible_to
 from dagy_console.runs.services import cancelling, deploying, triggering
-from tests.runs.support import bundle
+from tests.runs.support import a_run, bundle
 
 ROOT = Path(settings_module.__file__).parent
 
@@ -146,6 +146,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
             actor=actor, org_id="org_blue", flow="nightly", parameters={"day": "2026-01-15"}
         ),
         cancelling.cancel: lambda: cancelling.cancel(actor=actor, run_id=Run.objects.get().pk),
+        cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
     runs = (deploying, triggering, cancelling)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, *runs)

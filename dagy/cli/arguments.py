@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from dagy import __version__
 from dagy.cli.exits import EPILOG
+from dagy.records import LEVELS
 from dagy.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -97,6 +96,9 @@ def _add_reading(commands: Any) -> None:
 def _add_server(commands: Any) -> None:
     deploy = _add(commands, "deploy", "cli.server:deploy", "send a flow's code to the server")
     deploy.add_argument("target", metavar="FILE.py:FLOW")
+    deploy.add_argument(
+        "--on-worker-lost", choices=("fail", "restart"), help="what becomes of a run whose worker dies (default: fail)"
+    )
     trigger = _add(commands, "trigger", "cli.server:trigger", "start a run on the server")
     trigger.add_argument("flow", metavar="FLOW")
     _add_parameters(trigger)

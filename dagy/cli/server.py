@@ -24,7 +24,12 @@ def deploy(arguments: Any) -> int:
     bundle = bundle_of(Path(where), variable_of(flow))
     with _client(arguments) as client:
         made = client.deploy(
-            bundle.data, flow=flow.name, entrypoint=bundle.entrypoint, sha256=bundle.sha256, version=flow.version
+            bundle.data,
+            flow=flow.name,
+            entrypoint=bundle.entrypoint,
+            sha256=bundle.sha256,
+            version=flow.version,
+            on_worker_lost=arguments.on_worker_lost,
         )
     if arguments.json:
         output.say_json(made.raw)

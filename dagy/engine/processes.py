@@ -26,7 +26,7 @@ from dagy.context import RunContext
 from dagy.engine.calling import call_here
 from dagy.engine.errors import error_type, message_of, traceback_of
 from dagy.engine.states import Attempt
-from dagy.engine.words import timed_out
+from dagy.engine.words import fate, timed_out
 from dagy.serialization import refusal_of
 
 if TYPE_CHECKING:
@@ -158,11 +158,7 @@ def _ending(life: socket.socket, deadline: float | None) -> ProcessEnded:
     if len(data) < _STATUS.size:
         return ProcessEnded("The task's process, and its minder, ended without saying how.")
     code = os.waitstatus_to_exitcode(_STATUS.unpack(data)[0])
-    if code >= 0:
-        return ProcessEnded(f"The task's process ended with exit code {code} before it returned (os._exit?).")
-    name = signal.Signals(-code).name
-    likely = ", likely because memory ran out" if name == "SIGKILL" else ""
-    return ProcessEnded(f"The task's process was ended by {name}{likely}.")
+    return ProcessEnded(f"The task's process {fate(code)}{' before it returned (os._exit?)' if code >= 0 else ''}.")
 
 
 def _exception(pickled: bytes | None, kind: str, message: str, traceback_text: str) -> BaseException:

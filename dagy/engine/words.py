@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING, Any
 
 from dagy.engine.errors import error_type, message_of
@@ -42,6 +43,17 @@ def raised_for(state: TaskState) -> TaskFailedError:
     )
     failed.__cause__ = error
     return failed
+
+
+def fate(code: int) -> str:
+    """What is known of a process that ended before its work was done, by its exit code (-9: by SIGKILL)."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        return f"was ended by signal {-code}"
+    return f"was ended by {name}{', likely because memory ran out' if name == 'SIGKILL' else ''}"
 
 
 def why_cancelled(interruption: BaseException) -> str:

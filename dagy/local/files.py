@@ -13,10 +13,11 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from dagy.artifacts import OUTPUT_NAME, LocalArtifact, described_size
-from dagy.errors import ArtifactSerializationError, LocalStorageError
+from dagy.artifacts import OUTPUT_NAME, LocalArtifact, checked_size
+from dagy.errors import LocalStorageError
 from dagy.local import places
-from dagy.local.writing import replace
+from dagy.local.writing import replace, replace_by_pieces
+from dagy.records import log_line
 from dagy.states import State
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from dagy.records import ArtifactRecord, OutputRecord, RunRecord, TaskRunRecord
 
 DEFAULT_MAX_ARTIFACT_BYTES = 5_242_880
+_RAISE_THE_LIMIT = ", or raise DAGY_LOCAL_ARTIFACT_MAX_BYTES"
 _LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -78,7 +80,7 @@ class FilesBackend:
         self._show("task_changed", record)
 
     def log(self, entry: LogEntry) -> None:
-        line = line_of(entry)
+        line = log_line(*entry)
         data = (line + "\n").encode("utf-8", "backslashreplace")
         with self._lock:
             if self._run_log < 0:
@@ -103,18 +105,11 @@ class FilesBackend:
 
     def store_artifact(self, task_id: str, artifact: LocalArtifact, name: str) -> ArtifactRecord:
         path = f"{self._artifact_dir(task_id)}/{name}"
-        what = f"Artifact {name!r} of task {task_id!r}"
         try:
-            size = artifact.size_bytes
-            if size > self.max_artifact_bytes:
-                raise ArtifactSerializationError(
-                    f"{what} has {described_size(size)}, more than {described_size(self.max_artifact_bytes)}: "
-                    "store it elsewhere and return its address, or raise DAGY_LOCAL_ARTIFACT_MAX_BYTES.",
-                    task_id=task_id,
-                )
+            size = checked_size(task_id, artifact, name, self.max_artifact_bytes, _RAISE_THE_LIMIT)
             digest = _copy(artifact, path)
         except OSError as error:
-            raise _unkept(what, error) from error
+            raise _unkept(f"Artifact {name!r} of task {task_id!r}", error) from error
         artifact.path = path
         return {
             "name": name,
@@ -181,24 +176,15 @@ class FilesBackend:
         self.warnings.append(f"{error.filename or self._run}: {error.strerror}"[:300])
 
 
-def line_of(entry: LogEntry) -> str:
-    """`<time> <level> [<task id, or ->] <message>`; further lines of the message are indented by four spaces."""
-    message = entry.message.replace("\r\n", "\n").replace("\n", "\n    ") if "\n" in entry.message else entry.message
-    return f"{entry.time} {entry.level:<8} [{entry.task_id or '-'}] {message}"
-
-
 def _copy(artifact: LocalArtifact, path: str) -> str:
     """Copy to `path`, by rename; returns the SHA-256 of what was copied."""
-    if artifact.data is not None:
-        replace(path, artifact.data)
-        return hashlib.sha256(artifact.data).hexdigest()
-    assert artifact.path is not None
     digest = hashlib.sha256()
-    with open(artifact.path, "rb") as source, open(f"{path}.tmp", "wb") as copy:
-        while part := source.read(1 << 20):
-            digest.update(part)
-            copy.write(part)
-    os.replace(f"{path}.tmp", path)
+
+    def seen(part: bytes) -> bytes:
+        digest.update(part)
+        return part
+
+    replace_by_pieces(path, map(seen, artifact.pieces()))
     return digest.hexdigest()
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from dagy.errors import RunNotFound
 from dagy.local import places
 from dagy.local.writing import replace
-from dagy.states import FAILURES, FINAL, State
+from dagy.records import LEVELS, log_line
+from dagy.states import FINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,6 @@ LOST_ADVICE = (
     'down. Look at the tasks that were running; isolation="process" keeps such a crash to one task.'
 )
 _ENTRY = re.compile(r"(\S+Z) (\w+) +\[([^\]]*)\] (.*)", re.DOTALL)
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 class LoggedEntry(NamedTuple):
@@ -39,8 +39,7 @@ class LoggedEntry(NamedTuple):
 
     @property
     def line(self) -> str:
-        indented = self.message.replace("\n", "\n    ")
-        return f"{self.time} {self.level:<8} [{self.source}] {indented}"
+        return log_line(self.time, self.level, self.source, self.message)
 
 
 def find_run(text: str | None) -> str:
@@ -285,12 +284,3 @@ def _pid_lives(run_id: str) -> bool:
     except OSError:
         return False
     return record is not None
-
-
-def first_failure(record: RunRecord) -> TaskSummary | None:
-    """The task whose failure came first; None where no task has failed."""
-    failure = record["failure"]
-    if failure and failure["task_id"]:
-        return next((task for task in record["tasks"] if task["task_id"] == failure["task_id"]), None)
-    failed = [task for task in record["tasks"] if task["status"] in FAILURES]
-    return min(failed, key=lambda task: task["ended_at"] or "", default=None)

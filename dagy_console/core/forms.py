@@ -1,5 +1,6 @@
 """Form fields that the console needs and Django lacks."""
 
+import re
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -9,10 +10,17 @@ from django.core.exceptions import ValidationError
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.times import EXPECTED, EXPECTED_AHEAD, parse_ahead, parse_time
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL takes the text: no NUL, no lone surrogates."""
-    return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return _UNSTORABLE.search(text) is None
+
+
+def storable(text: str, limit: int) -> str:
+    """The text as PostgreSQL takes it, with what it does not take replaced; cut to `limit` characters."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
 
 
 FormT = TypeVar("FormT", bound=forms.Form)

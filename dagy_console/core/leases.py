@@ -2,12 +2,12 @@
 
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, models
+from django.db import DatabaseError, InterfaceError, connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -56,13 +56,18 @@ def take(rows: models.QuerySet[Any], *, seconds: float) -> uuid.UUID | None:
 
 @contextmanager
 def hold(
-    rows: models.QuerySet[Any], *, seconds: float = SECONDS, taken: uuid.UUID | None = None
+    rows: models.QuerySet[Any],
+    *,
+    seconds: float = SECONDS,
+    taken: uuid.UUID | None = None,
+    tried: Callable[[bool], None] | None = None,
 ) -> Iterator[uuid.UUID | None]:
     """Hold the rows for as long as the block runs; gives the lease's token, or None where somebody else holds them.
 
     `taken` is the token of a lease that was written with the row itself.
 
-    A thread renews the lease, so it may be short: when the process dies, another takes over within `seconds`.
+    A thread renews the lease, so it may be short: when the process dies, another takes over within `seconds`. It tells
+    `tried`, three times in that time, whether it could.
     Filter by `lease_owner=token` before writing: a holder that was cut off for too long has lost it.
     """
     token = taken or take(rows, seconds=seconds)
@@ -71,7 +76,7 @@ def hold(
         return
     mine = rows.filter(lease_owner=token)
     done = threading.Event()
-    thread = threading.Thread(target=_renew, args=(mine, seconds, done), name="lease", daemon=True)
+    thread = threading.Thread(target=_renew, args=(mine, seconds, done, tried), name="lease", daemon=True)
     thread.start()
     try:
         yield token
@@ -81,13 +86,18 @@ def hold(
         mine.update(lease_owner=None, lease_until=None)
 
 
-def _renew(mine: models.QuerySet[Any], seconds: float, done: threading.Event) -> None:
+def _renew(
+    mine: models.QuerySet[Any], seconds: float, done: threading.Event, tried: Callable[[bool], None] | None
+) -> None:
     try:
         while not done.wait(seconds / 3):
             try:
-                mine.update(lease_until=Now() + timedelta(seconds=seconds))
-            except DatabaseError:
+                renewed = mine.update(lease_until=Now() + timedelta(seconds=seconds)) > 0
+            except (DatabaseError, InterfaceError):
                 # The next try may still be in time; if not, the lease is lost, as it should be.
                 connection.close()
+                renewed = False
+            if tried is not None:
+                tried(renewed)
     finally:
         connection.close()

@@ -141,7 +141,18 @@ def client(
     *, connect_timeout: float = 2, read_timeout: float = 5, endpoint_url: str | None = None, attempts: int = 2
 ) -> "S3Client":
     """A client is safe to share between threads and dear to make; so one is kept for each time-out."""
-    config = Config(
+    # Using a client is thread-safe; making one is not.
+    with _making:
+        return boto3.client(
+            "s3",
+            endpoint_url=endpoint_url or settings.S3_ENDPOINT_URL,
+            region_name=settings.S3_REGION,
+            config=config(connect_timeout=connect_timeout, read_timeout=read_timeout, attempts=attempts),
+        )
+
+
+def config(*, connect_timeout: float, read_timeout: float, attempts: int) -> Config:
+    return Config(
         connect_timeout=connect_timeout,
         read_timeout=read_timeout,
         retries={"total_max_attempts": attempts, "mode": "standard"},
@@ -151,11 +162,6 @@ def client(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    # Using a client is thread-safe; making one is not.
-    with _making:
-        return boto3.client(
-            "s3", endpoint_url=endpoint_url or settings.S3_ENDPOINT_URL, region_name=settings.S3_REGION, config=config
-        )
 
 
 def _client(*, web_seconds: float = 1.2, seconds: float = 5) -> "S3Client":
@@ -172,7 +178,7 @@ def get_object(bucket: str, key: str, *, first_bytes: int | None = None, seconds
     """
     began = monotonic()
     extra: dict[str, Any] = {"Range": f"bytes=0-{first_bytes - 1}"} if first_bytes else {}
-    with _asking("GetObject", bucket, key):
+    with asking("GetObject", bucket, key):
         try:
             answer = _client().get_object(Bucket=bucket, Key=key, **extra)
         except ClientError as error:
@@ -212,7 +218,7 @@ def _read(answer: "GetObjectOutputTypeDef", until: float | None) -> bytes:
 
 def check_object(bucket: str, key: str) -> int:
     """The object's size in bytes. Raises ObjectGone where it is not there, or what else is wrong."""
-    with _asking("HeadObject", bucket, key):
+    with asking("HeadObject", bucket, key):
         return _client().head_object(Bucket=bucket, Key=key)["ContentLength"]
 
 
@@ -235,7 +241,7 @@ class Stream:
 def stream_object(bucket: str, key: str) -> Stream:
     """The object's bytes; the server counts as being asked until the last of them."""
     with ExitStack() as held:
-        held.enter_context(_asking("GetObject", bucket, key))
+        held.enter_context(asking("GetObject", bucket, key))
         answer = _client().get_object(Bucket=bucket, Key=key)
         # Between two pieces it may take longer than to answer at all.
         if answer["ContentLength"]:
@@ -246,7 +252,7 @@ def stream_object(bucket: str, key: str) -> Stream:
 
 def put_object(bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str], content_type: str) -> str:
     """Write an object; `metadata` must be ASCII already. Answers its ETag, without quotes."""
-    with _asking("PutObject", bucket, key):
+    with asking("PutObject", bucket, key):
         answer = _client().put_object(
             Bucket=bucket, Key=key, Body=body, Metadata=dict(metadata), ContentType=content_type
         )
@@ -255,7 +261,7 @@ def put_object(bucket: str, key: str, body: bytes, *, metadata: Mapping[str, str
 
 def list_prefixes(bucket: str, prefix: str) -> list[str]:
     """The names right below `prefix` that hold something, each ending in `/`."""
-    with _asking("ListObjectsV2", bucket, prefix):
+    with asking("ListObjectsV2", bucket, prefix):
         pages = _client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
         return [item["Prefix"] for page in pages for item in page.get("CommonPrefixes", [])]
 
@@ -264,7 +270,7 @@ def list_page(
     bucket: str, prefix: str, *, start_after: str = "", limit: int = 1_000
 ) -> tuple[list[ListedObject], bool]:
     """Up to `limit` objects in key order after `start_after`, and whether there are more."""
-    with _asking("ListObjectsV2", bucket, prefix):
+    with asking("ListObjectsV2", bucket, prefix):
         page = _client().list_objects_v2(Bucket=bucket, Prefix=prefix, StartAfter=start_after, MaxKeys=limit)
         # S3 may answer with no object at all and say that there are more.
         while page["IsTruncated"] and not page.get("Contents"):
@@ -286,7 +292,7 @@ def delete_objects(bucket: str, keys: Sequence[str]) -> DeleteOutcome:
         plain = delete_objects(bucket, left) if left else DeleteOutcome()
         return DeleteOutcome([*plain.deleted, *(_delete_one(bucket, key) for key in odd)], plain.errors)
     objects = [{"Key": key} for key in keys]
-    with _asking("DeleteObjects", bucket, ""):
+    with asking("DeleteObjects", bucket, ""):
         # A thousand deletions in one request may take a slow server a minute.
         patience = _client(web_seconds=5 if len(keys) <= 50 else 30, seconds=120)
         answer = patience.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": False})  # type: ignore[typeddict-item]
@@ -301,7 +307,7 @@ def delete_objects(bucket: str, keys: Sequence[str]) -> DeleteOutcome:
 
 
 def _delete_one(bucket: str, key: str) -> str:
-    with _asking("DeleteObjects", bucket, key):
+    with asking("DeleteObjects", bucket, key):
         _client().delete_object(Bucket=bucket, Key=key)
     return key
 
@@ -333,7 +339,7 @@ def public_origin(bucket: str) -> str:
 
 def check_bucket(bucket: str) -> None:
     """Raises what is wrong with the bucket, if anything."""
-    with _asking("HeadBucket", bucket, ""):
+    with asking("HeadBucket", bucket, ""):
         client(read_timeout=2, attempts=1).head_bucket(Bucket=bucket)
 
 
@@ -345,7 +351,7 @@ def make_bucket(bucket: str) -> bool:
         # AWS refuses the name of its first region here, and wants that of any other.
         where: Any = {"LocationConstraint": settings.S3_REGION}
         extra = {} if settings.S3_REGION == "us-east-1" else {"CreateBucketConfiguration": where}
-        with _asking("CreateBucket", bucket, ""):
+        with asking("CreateBucket", bucket, ""):
             _client().create_bucket(Bucket=bucket, **extra)
         return True
     return False
@@ -362,7 +368,7 @@ def _code(error: ClientError) -> str:
 
 
 @contextmanager
-def _asking(operation: str, bucket: str, key: str) -> Iterator[None]:
+def asking(operation: str, bucket: str, key: str) -> Iterator[None]:
     """One call of the server; in a web process only where there is room for it."""
     with ExitStack() as stack:
         stack.enter_context(_named_errors(operation, bucket, key))

@@ -10,7 +10,7 @@ from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, Q
 from dagy_console.core.errors import Invalid
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.api import ListParams, list_page
-from dagy_console.runs import bundles, selectors
+from dagy_console.runs import bundles, selectors, stuck
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.serializers import (
     deployment_out,
@@ -20,6 +20,7 @@ from dagy_console.runs.serializers import (
     log_line_text,
     run_detail_out,
     run_out,
+    stuck_out,
 )
 from dagy_console.runs.services import cancelling, deploying, triggering
 
@@ -42,6 +43,10 @@ class DeployParams(QueryParams):
         None, max_length=100, description="What its author calls it; the flow's own otherwise."
     )
     flow: Text | None = Field(None, max_length=200, description="The flow's name, if it must be this one.")
+    on_worker_lost: Literal["fail", "restart"] = Field(
+        "fail",
+        description="What becomes of a run whose worker dies; `restart` begins it again, up to three times in all.",
+    )
 
 
 class RunParams(ListParams, listing=RUNS):
@@ -86,6 +91,7 @@ class DeploymentOut(Schema):
     entrypoint: str
     sha256: str
     size_bytes: int
+    on_worker_lost: str
     graph: dict[str, Any]
     created_by: str
     created_at: str
@@ -96,7 +102,8 @@ class FlowDetailOut(FlowOut):
 
 
 class RunOut(Schema):
-    """`failure`: the first failing task, its error and what to do, or null. Tasks are counted at the run's end."""
+    """`failure`: the first failing task, its error and what to do, or null. Tasks are counted at the run's end;
+    `executions` is more than 1 where a worker was lost and the run was begun again."""
 
     id: str
     org_id: str
@@ -117,6 +124,7 @@ class RunOut(Schema):
     log_lines: int
     task_count: int
     succeeded_count: int
+    executions: int
 
 
 class TaskRunOut(Schema):
@@ -152,6 +160,19 @@ class LogOut(Schema):
 class RunPageOut(Schema):
     items: list[RunOut]
     next_cursor: str | None
+
+
+class StuckKindOut(Schema):
+    """`kind`: `queued`, `overrun`, `cancelling` or `lost`; `runs` are the oldest 50 of `count`."""
+
+    kind: str
+    advice: str
+    count: int
+    runs: list[RunOut]
+
+
+class StuckOut(Schema):
+    items: list[StuckKindOut]
 
 
 class FlowPageOut(Schema):
@@ -193,6 +214,7 @@ def create_deployment(request: ApiRequest, params: Query[DeployParams]) -> Statu
         entrypoint=params.entrypoint,
         label=params.version or "",
         flow_name=params.flow,
+        on_worker_lost=params.on_worker_lost,
     )
     return Status(201, deployment_out(deployment))
 
@@ -207,6 +229,12 @@ def list_deployments(request: ApiRequest, params: Query[DeploymentParams]) -> di
 def list_runs(request: ApiRequest, params: Query[RunParams]) -> dict[str, Any]:
     """Runs, newest first, as far as you may see them."""
     return list_page(RUNS, params, selectors.runs_visible_to(request.actor), out=run_out)
+
+
+@router.get("/runs/stuck", response={200: StuckOut, **PROBLEMS})
+def list_stuck_runs(request: ApiRequest) -> dict[str, Any]:
+    """Runs that are not where they should be: queued, running or cancelling for too long, or without a worker."""
+    return {"items": [stuck_out(kind) for kind in stuck.stuck(selectors.runs_visible_to(request.actor))]}
 
 
 @router.post("/runs", idempotent=True, response={201: RunOut, **BODY_PROBLEMS, **problems(409)})

@@ -6,7 +6,10 @@ class RunsConfig(AppConfig):
     label = "runs"
 
     def ready(self) -> None:
-        from dagy_console.core import navigation
+        from dagy_console.core import health, navigation
         from dagy_console.core.permissions import Permission
+        from dagy_console.runs import customers, stuck
 
         navigation.register("runs", "Runs", url_name="runs:list", key="r", order=20, permission=Permission.RUNS_READ)
+        health.register("runs", stuck.check)
+        customers.register()

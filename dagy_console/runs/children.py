@@ -1,6 +1,8 @@
 """Customers' code runs in child processes alone: in a process group of its own, within limits, and with an environment
 that holds nothing of the server's."""
 
+from __future__ import annotations
+
 import ctypes
 import json
 import os
@@ -11,10 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -22,44 +25,67 @@ from dagy_console.core.errors import Invalid
 from dagy_console.runs import bundles
 from dagy_console.runs.journal import plain
 
+if TYPE_CHECKING:
+    from dagy.child import Limits, Request, RunRequest
+
 READING_SECONDS = 15
+_ENDING_SECONDS = 10
 _PR_SET_DUMPABLE = 4
-_READING_LIMITS = {"memory_bytes": 1 << 30, "file_bytes": 10 << 20, "cpu_seconds": READING_SECONDS, "open_files": 256}
+_READING_LIMITS: Limits = {
+    "memory_bytes": 1 << 30,
+    "file_bytes": 10 << 20,
+    "cpu_seconds": READING_SECONDS,
+    "open_files": 256,
+}
 _MAX_ANSWER = 4 << 20
 
 
 def read_graph(bundle: bytes, entrypoint: str) -> dict[str, Any]:
     """What a flow is, as `dagy.child` tells it. Raises Invalid: its code can't be imported, takes too long, or dies."""
-    with tempfile.TemporaryDirectory(prefix="dagy-bundle-") as name:
-        directory = Path(name)
-        code, spool = directory / "code", directory / "spool"
-        code.mkdir()
-        spool.mkdir()
-        bundles.unpack(bundle, code)
-        request = {
-            "mode": "graph",
-            "code": str(code),
-            "entrypoint": entrypoint,
-            "parameters": {},
-            "run_id": "",
-            "trigger": "",
-            "spool": str(spool),
-            "max_workers": 1,
-            "fail_fast": True,
-            "grace_seconds": 1.0,
-            "max_artifact_bytes": 0,
-            "limits": _READING_LIMITS,
-        }
-        with started(request, home=directory) as (process, answers):
-            answer = _first_line(answers, READING_SECONDS)
-            exit_code = process.wait(5) if answer == b"" else None
+    with started(bundle, entrypoint, limits=_READING_LIMITS) as child:
+        answer = _first_line(child.messages, READING_SECONDS)
+        exit_code = child.process.wait(5) if answer == b"" else None
     return _understood(answer, exit_code)
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """`messages` is the descriptor that its lines come from, `spool` the directory with the files it hands over."""
+
+    process: subprocess.Popen[bytes]
+    messages: int
+    spool: Path
+
+    def reassure(self) -> None:
+        """Tell it that its parent lives. What it does not hear, it does not need to: it may be gone."""
+        assert self.process.stdin is not None
+        with suppress(OSError):
+            os.write(self.process.stdin.fileno(), b".")
+
+
 @contextmanager
-def started(request: dict[str, Any], *, home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A child that was given the request, and the descriptor that its messages come from. It does not outlive the
-    block, and nothing that it has started does."""
+def started(bundle: bytes, entrypoint: str, *, limits: Limits, run: RunRequest | None = None) -> Iterator[Child]:
+    """A child that was given the code, in a directory of its own. It does not outlive the block, and nothing that it
+    has started does, nor its directory. Raises OSError: no process, or no room on the disk."""
+    with tempfile.TemporaryDirectory(prefix="dagy-run-", ignore_cleanup_errors=True) as name:
+        code, spool, home = (Path(name) / part for part in ("code", "spool", "home"))
+        for made in (code, spool, home):
+            made.mkdir()
+        bundles.unpack(bundle, code)
+        request: Request = {
+            "fd": -1,
+            "code": str(code),
+            "entrypoint": entrypoint,
+            "spool": str(spool),
+            "limits": limits,
+            "run": run,
+        }
+        with _process(request, home) as (process, messages):
+            yield Child(process, messages, spool)
+
+
+@contextmanager
+def _process(request: Request, home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     _hide_own_environment()
     read, write = os.pipe()
     try:
@@ -78,14 +104,24 @@ def started(request: dict[str, Any], *, home: Path) -> Iterator[tuple[subprocess
     try:
         assert process.stdin is not None
         with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(request | {"fd": write}).encode())
-            process.stdin.close()
+            process.stdin.write(json.dumps(request | {"fd": write}).encode() + b"\n")
+            process.stdin.flush()
+        os.set_blocking(process.stdin.fileno(), False)
         yield process, read
     finally:
         os.close(read)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _close(process)
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    """One that the system itself can't end (it waits for a disk) must not keep its worker."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_ENDING_SECONDS)
+    assert process.stdin is not None
+    with suppress(OSError):
+        process.stdin.close()
 
 
 @cache
@@ -128,7 +164,7 @@ def _understood(answer: bytes | None, code: int | None) -> dict[str, Any]:
     """The code may write there, too: what it says is taken for its own flow, and only in the form that is known."""
     try:
         found = json.loads(answer or b"")
-    except ValueError:
+    except (ValueError, RecursionError):
         fate = f"it took more than {READING_SECONDS} s" if answer is None else f"its process ended with code {code}"
         raise Invalid.field(
             "entrypoint", f"can't be read: {fate}. Importing a flow's file must not do its work"

@@ -1,7 +1,7 @@
 """What a run's process tells, on its way into the database: believed only in a form that is known, written in batches.
 
 Log lines go by COPY. A batch is one transaction, under the lease of the worker that reads: one that has lost it writes
-nothing more.
+nothing more. A batch that may have been written, and whose worker was not told so, can be written again.
 """
 
 import uuid
@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 
+from dagy.records import LEVELS
+from dagy.states import State
 from dagy_console.core import leases
+from dagy_console.core.forms import storable
 from dagy_console.runs.models import UNFINISHED_RUNS, Run, TaskRun
 
 MAX_LINES = 1_000
 # Of one run. What comes after is left out, and the last line says so.
 MAX_RUN_LINES = 1_000_000
-_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
-_STATUSES = frozenset({"PENDING", "RUNNING", "SUCCEEDED", "FAILED", "SKIPPED", "TIMED_OUT", "CANCELLED"})
+_MAX_TASKS = 10_000
+_TASK_STATUSES = frozenset(State) - {State.QUEUED, State.CANCELLING}
 _COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN"
 
 
@@ -27,7 +29,7 @@ class Journal:
         self.last: dict[str, Any] | None = None
         """The run's last word of itself."""
         self._run = run
-        self._token = token
+        self._mine = Run.objects.filter(pk=run.pk, lease_owner=token, status__in=UNFINISHED_RUNS)
         self._sequence = run.log_lines
         self._lines: list[tuple[Any, ...]] = []
         self._tasks: dict[str, dict[str, Any]] = {}
@@ -62,51 +64,62 @@ class Journal:
         self._sequence += 1
         if self._sequence == MAX_RUN_LINES:
             message, level = f"The log has {MAX_RUN_LINES:,} lines: what comes after is not kept.", "WARNING"
-        known = level if level in _LEVELS else "INFO"
         self._lines.append(
-            (self._run.pk, self._sequence, _moment(at), known, _text(task_id, 100), _text(message, 100_100))
+            (
+                self._run.pk,
+                self._sequence,
+                _moment(at) or datetime.now(UTC),
+                level if isinstance(level, str) and level in LEVELS else "INFO",
+                _text(task_id, 100),
+                _text(message, 100_100),
+            )
         )
 
     def flush(self) -> str:
         """Write what has come; the run's status by now. Raises Lost where another worker has taken the run."""
+        if not self._lines and not self._tasks:
+            return str(leases.held(self._mine.only("status")).status)
         with transaction.atomic():
-            rows = Run.objects.filter(pk=self._run.pk, lease_owner=self._token, status__in=UNFINISHED_RUNS)
-            run = leases.locked(rows)
-            if self._lines:
-                with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-                    for line in self._lines:
-                        copy.write_row(line)
-                rows.update(log_lines=F("log_lines") + len(self._lines))
-            if self._tasks:
-                TaskRun.objects.bulk_create(
-                    [TaskRun(run=self._run, **columns) for columns in self._tasks.values()],
-                    update_conflicts=True,
-                    unique_fields=["run", "task_id"],
-                    update_fields=_WRITTEN,
-                )
+            run = leases.locked(self._mine.only("status", "log_lines"))
+            self._write_lines([line for line in self._lines if line[1] > run.log_lines])
+            self._write_tasks()
         self._lines.clear()
         self._tasks.clear()
-        status: str = run.status
-        return status
+        return str(run.status)
+
+    def _write_lines(self, lines: list[tuple[Any, ...]]) -> None:
+        if not lines:
+            return
+        with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            for line in lines:
+                copy.write_row(line)
+        self._mine.update(log_lines=lines[-1][1])
+
+    def _write_tasks(self) -> None:
+        TaskRun.objects.bulk_create(
+            [TaskRun(run=self._run, **columns) for columns in self._tasks.values()],
+            update_conflicts=True,
+            unique_fields=["run", "task_id"],
+            update_fields=_WRITTEN,
+        )
 
     def _task(self, told: dict[str, Any], *, attempts: list[dict[str, Any]] | None) -> None:
         task_id = _text(told.get("task_id"), 100)
-        if not task_id or (task_id not in self._positions and len(self._positions) >= 10_000):
+        if not task_id or (task_id not in self._positions and len(self._positions) >= _MAX_TASKS):
             return
         columns = self._tasks.setdefault(task_id, {})
         position = self._positions.setdefault(task_id, len(self._positions))
-        error = _last_error(attempts) if attempts is not None else told.get("error_type")
         status = told.get("status")
         columns |= {
             "task_id": task_id,
             "position": position,
             "name": _text(told.get("name"), 200),
-            "status": status if status in _STATUSES else "PENDING",
-            "depends_on": [_text(up, 100) for up in told.get("depends_on") or () if isinstance(up, str)][:1000],
-            "started_at": _moment_or_none(told.get("started_at")),
-            "ended_at": _moment_or_none(told.get("ended_at")),
+            "status": status if isinstance(status, str) and status in _TASK_STATUSES else "PENDING",
+            "depends_on": [_text(up, 100) for up in _list(told.get("depends_on")) if isinstance(up, str)][:1000],
+            "started_at": _moment(told.get("started_at")),
+            "ended_at": _moment(told.get("ended_at")),
             "duration_seconds": _number(told.get("duration_seconds")),
-            "error_type": _text(error, 200),
+            "error_type": _text(told.get("error_type") if attempts is None else _last_error(attempts), 200),
             "reason": _text(told.get("reason"), 2000),
         }
         if attempts is not None:
@@ -164,26 +177,25 @@ def _last_error(attempts: list[dict[str, Any]]) -> object:
     return error.get("type") if isinstance(error, dict) else None
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in _list(value) if isinstance(item, dict)]
 
 
 def _text(value: object, most: int) -> str:
-    text = value if isinstance(value, str) else ""
-    return text[:most].replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return storable(value, most) if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else None
 
 
-def _moment(value: object) -> datetime:
-    return _moment_or_none(value) or datetime.now(UTC)
-
-
-def _moment_or_none(value: object) -> datetime | None:
+def _moment(value: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+        return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+    except (ValueError, OverflowError):
         return None
-    return found if found is not None and found.tzinfo is not None else None

@@ -19,6 +19,13 @@ class RunStatus(models.TextChoices):
     CANCELLED = "CANCELLED"
 
 
+class OnWorkerLost(models.TextChoices):
+    """What becomes of a run whose worker is gone."""
+
+    FAIL = "fail"
+    RESTART = "restart"
+
+
 UNFINISHED_RUNS = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING)
 
 
@@ -59,6 +66,7 @@ class Deployment(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     # {"tasks": [{"task_id", "name", "depends_on"}] or null, "parameters": […], "problem": … or null}
     graph = models.JSONField()
+    on_worker_lost = models.CharField(max_length=10, choices=OnWorkerLost.choices, default=OnWorkerLost.FAIL)
     created_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -88,6 +96,7 @@ class Deployment(models.Model):
             "entrypoint": self.entrypoint,
             "sha256": self.sha256,
             "size_bytes": self.size_bytes,
+            "on_worker_lost": self.on_worker_lost,
             "tasks": edges(self.graph),
             "parameters": self.graph["parameters"],
         }
@@ -123,6 +132,8 @@ class Run(Leased):
     failure = models.JSONField(null=True)
     error_type = models.CharField(max_length=200, blank=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    # How often it was begun: more than once where a worker was lost and the deployment restarts its runs.
+    executions = models.PositiveSmallIntegerField(default=0)
     # Host and process of the worker that ran it last.
     worker = models.CharField(max_length=200, blank=True)
     log_lines = models.PositiveBigIntegerField(default=0)
@@ -150,6 +161,10 @@ class Run(Leased):
 
     def snapshot(self) -> dict[str, Any]:
         return {"status": self.status, "reason": self.reason, "version": self.deployment.version}
+
+
+def artifact_key(run: Run, task_id: str, name: str) -> str:
+    return f"artifacts/{run.organization_id}/{run.pk}/{task_id}/{name}"
 
 
 class TaskRun(models.Model):

@@ -7,10 +7,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from dagy_console.audit.masking import masked
+from dagy_console.core.actors import Actor
+from dagy_console.core.permissions import Permission
 from dagy_console.core.visible import visible
 from dagy_console.core.words import duration
 from dagy_console.listing.language import Query
 from dagy_console.runs.models import LogLine, Run, TaskRun
+from dagy_console.runs.stuck import Stuck
 
 
 def run_row(run: Run, query: Query | None = None) -> dict[str, Any]:
@@ -48,6 +51,20 @@ def run_facts(run: Run) -> dict[str, Any]:
         "failure": run.failure,
         "log_lines": run.log_lines,
     }
+
+
+def stuck_row(kind: Stuck, actor: Actor) -> dict[str, Any]:
+    """One kind of stuck runs, with the first of them."""
+    rows = [
+        run_row(run)
+        | {
+            "pk": run.pk,
+            "worker": visible(run.worker),
+            "may_cancel": actor.can(Permission.RUNS_CANCEL, org_id=run.organization_id),
+        }
+        for run in kind.runs
+    ]
+    return {"kind": kind.kind, "title": kind.title, "advice": kind.advice, "count": kind.count, "rows": rows}
 
 
 def task_row(task_run: TaskRun) -> dict[str, Any]:

@@ -4,12 +4,11 @@ import uuid
 
 from django.db.models import QuerySet
 
+from dagy.records import LEVELS
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
 from dagy_console.core.permissions import Permission
 from dagy_console.runs.models import Deployment, Flow, LogLine, Run, TaskRun
-
-LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
 def flows_visible_to(actor: Actor, permission: Permission = Permission.FLOWS_READ) -> QuerySet[Flow]:

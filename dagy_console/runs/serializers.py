@@ -3,9 +3,11 @@
 from datetime import datetime
 from typing import Any
 
+from dagy.records import log_line
 from dagy_console.audit.masking import masked
 from dagy_console.core.times import to_rfc3339
 from dagy_console.runs.models import Deployment, Flow, LogLine, Run, TaskRun
+from dagy_console.runs.stuck import Stuck
 
 
 def flow_out(flow: Flow) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def deployment_out(deployment: Deployment) -> dict[str, Any]:
         "entrypoint": deployment.entrypoint,
         "sha256": deployment.sha256,
         "size_bytes": deployment.size_bytes,
+        "on_worker_lost": deployment.on_worker_lost,
         "graph": deployment.graph,
         "created_by": deployment.created_by,
         "created_at": to_rfc3339(deployment.created_at),
@@ -60,6 +63,7 @@ def run_out(run: Run) -> dict[str, Any]:
         "log_lines": run.log_lines,
         "task_count": run.task_count,
         "succeeded_count": run.succeeded_count,
+        "executions": run.executions,
     }
 
 
@@ -67,6 +71,11 @@ def run_detail_out(run: Run) -> dict[str, Any]:
     return run_out(run) | {
         "task_runs": [task_run_out(task_run) for task_run in run.task_runs.order_by("position")],
     }
+
+
+def stuck_out(kind: Stuck) -> dict[str, Any]:
+    runs = [run_out(run) for run in kind.runs]
+    return {"kind": kind.kind, "advice": kind.advice, "count": kind.count, "runs": runs}
 
 
 def task_run_out(task_run: TaskRun) -> dict[str, Any]:
@@ -97,8 +106,7 @@ def log_line_out(line: LogLine) -> dict[str, Any]:
 
 def log_line_text(line: LogLine) -> str:
     """As the SDK writes it in a local run's log."""
-    message = line.message.replace("\n", "\n    ")
-    return f"{to_rfc3339(line.time)} {line.level:<8} [{line.task_id or '-'}] {message}\n"
+    return log_line(to_rfc3339(line.time), line.level, line.task_id or None, line.message) + "\n"
 
 
 def _time(when: datetime | None) -> str | None:

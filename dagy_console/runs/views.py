@@ -11,9 +11,9 @@ from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.page import search_page
-from dagy_console.runs import selectors
+from dagy_console.runs import selectors, stuck
 from dagy_console.runs.forms import TriggerForm
-from dagy_console.runs.presenting import log_row, run_facts, run_row, task_row
+from dagy_console.runs.presenting import log_row, run_facts, run_row, stuck_row, task_row
 from dagy_console.runs.search import RUNS
 from dagy_console.runs.services import cancelling, triggering
 
@@ -23,6 +23,13 @@ def runs(request: ConsoleRequest) -> HttpResponse:
     rows = selectors.runs_visible_to(request.actor)
     context = {"nav": "runs", "may_trigger": request.actor.can_somewhere(Permission.RUNS_TRIGGER)}
     return search_page(request, RUNS, "runs/list.html", rows, row=run_row, context=context)
+
+
+@require_safe
+def stuck_runs(request: ConsoleRequest) -> HttpResponse:
+    kinds = [kind for kind in stuck.stuck(selectors.runs_visible_to(request.actor)) if kind.count]
+    rows = [stuck_row(kind, request.actor) for kind in kinds]
+    return render_page(request, "runs/stuck.html", {"nav": "runs", "kinds": rows})
 
 
 @require_safe
@@ -68,4 +75,6 @@ def cancel_run(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
         cancelling.cancel(actor=request.actor, run_id=run_id)
     except Conflict as error:
         messages.info(request, error.detail)
+    if request.POST.get("from") == "stuck":
+        return redirect("runs:stuck")
     return redirect("runs:run", run_id)

@@ -181,7 +181,18 @@ def test_health_names_each_part(client, db, bucket):
     health.make_report()
     report = client.get("/health").json()
     parts = {part["name"]: part["status"] for part in report["components"]}
-    assert set(parts) == {"database", "redis", "s3", "mail", "workers", "beat", "trace index", "rate limit", "checks"}
+    assert set(parts) == {
+        "database",
+        "redis",
+        "s3",
+        "mail",
+        "workers",
+        "beat",
+        "trace index",
+        "runs",
+        "rate limit",
+        "checks",
+    }
     assert parts["database"] == parts["redis"] == parts["s3"] == "healthy"
     assert report["status"] == "degraded", "no worker and no beat run here, and the worst part counts"
     assert report["timestamp"].endswith("Z") and report["version"]

@@ -50,5 +50,5 @@ def test_the_console_may_list_and_touch_traces_only() -> None:
 def test_every_operation_of_the_code_has_an_action() -> None:
     source = ast.parse((ROOT / "dagy_console" / "core" / "storage.py").read_text())
     calls = [node for node in ast.walk(source) if isinstance(node, ast.Call)]
-    used = {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "_asking"}
+    used = {ast.literal_eval(call.args[0]) for call in calls if ast.unparse(call.func) == "asking"}
     assert used - SETUP_OPERATIONS == set(storage._IAM_ACTIONS)

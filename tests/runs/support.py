@@ -33,9 +33,9 @@ def bundle(files: dict[str, str] | None = None) -> tuple[bytes, str]:
     return data, hashlib.sha256(data).hexdigest()
 
 
-def a_run(org_id: str) -> Run:
+def a_run(org_id: str, *, name: str = "nightly") -> Run:
     """One that waits, of a flow that was not really deployed."""
-    flow = Flow.objects.create(organization_id=org_id, name="nightly")
+    flow = Flow.objects.create(organization_id=org_id, name=name)
     deployment = Deployment.objects.create(
         organization_id=org_id,
         flow=flow,

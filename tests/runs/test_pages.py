@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from dagy_console.runs.models import LogLine, Run, TaskRun
 from tests.runs.support import a_run
@@ -76,7 +79,8 @@ def test_a_runs_page_shows_failure_tasks_and_log_and_runs_no_markup(browse: Any,
 
 
 def test_a_run_that_goes_on_asks_for_its_live_part_until_it_ends(browse: Any, run: Run, bob: Any) -> None:
-    Run.objects.filter(pk=run.pk).update(status="RUNNING", failure=None, reason="")
+    lease = {"lease_owner": uuid.uuid4(), "lease_until": timezone.now() + timedelta(minutes=1)}
+    Run.objects.filter(pk=run.pk).update(status="RUNNING", failure=None, reason="", **lease)
     client = browse(bob)
     url = reverse("runs:run", args=[run.pk])
     assert 'hx-trigger="every 1s"' in client.get(url).content.decode()
@@ -86,6 +90,21 @@ def test_a_run_that_goes_on_asks_for_its_live_part_until_it_ends(browse: Any, ru
     answer = client.post(reverse("runs:cancel", args=[run.pk]))
     assert (answer.status_code, answer["Location"]) == (302, url)
     assert Run.objects.get(pk=run.pk).status == "CANCELLING"
+
+
+def test_stuck_runs_have_a_page_with_the_deed_that_helps(browse: Any, run: Run, bob: Any, vera: Any) -> None:
+    client = browse(bob)
+    assert "No run is stuck" in client.get("/console/runs/stuck/").content.decode()
+    ago = timezone.now() - timedelta(minutes=2)
+    Run.objects.filter(pk=run.pk).update(status="QUEUED", created_at=ago, failure=None, reason="")
+    page = client.get("/console/runs/stuck/").content.decode()
+    assert "Queued for too long" in page
+    assert "Without a worker" not in page
+    assert reverse("runs:cancel", args=[run.pk]) in page
+    assert reverse("runs:cancel", args=[run.pk]) not in browse(vera).get("/console/runs/stuck/").content.decode()
+    answer = client.post(reverse("runs:cancel", args=[run.pk]), {"from": "stuck"})
+    assert answer["Location"] == "/console/runs/stuck/"
+    assert Run.objects.get(pk=run.pk).status == "CANCELLED"
 
 
 def test_a_run_is_started_by_a_form(browse: Any, run: Run, bob: Any, vera: Any) -> None:

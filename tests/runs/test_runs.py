@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from dagy_console.accounts.models import Membership, Organization, User
@@ -20,14 +21,15 @@ from dagy_console.core import storage
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDenied
 from dagy_console.core.permissions import Role
+from dagy_console.customers.selectors import suspension_preview
 from dagy_console.customers.services import suspension
-from dagy_console.runs import executing, journal, resuming
-from dagy_console.runs.models import LogLine, Run, TaskRun
+from dagy_console.runs import executing, journal, resuming, stuck, watching
+from dagy_console.runs.models import Deployment, LogLine, Run, TaskRun
 from dagy_console.runs.services import cancelling, deploying, triggering
 from tests.runs.support import bundle
 
 CODE = """
-import logging, os, signal, sys, time
+import json, logging, os, signal, sys, time
 from dagy import LocalArtifact, RunContext, flow, task
 
 log = logging.getLogger("app")
@@ -45,16 +47,36 @@ def load(rows, how: str):
         raise LookupError("no such table \\0 \\ud800")
     if how == "dies":
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "signals":
+        os.kill(os.getpid(), 40)
     if how == "exits":
         os._exit(137)
     if how == "logs":
         for n in range(3000):
             log.info("line %d", n)
+    if how == "lies":
+        lies = [
+            {"kind": "log", "level": [], "message": 5, "task_id": {}, "time": "0001-01-01T00:00:00+14:00"},
+            {"kind": "task", "record": {"task_id": "x", "status": {}, "depends_on": 5,
+                                        "attempts": [{"error": {"type": []}}]}},
+            {"kind": "task", "record": {"task_id": "y", "started_at": "9999-12-31T23:59:59-14:00",
+                                        "duration_seconds": 1e400}},
+            {"kind": [], "record": {}},
+            {"kind": "run", "record": {"status": [], "tasks": [5, {}, {"task_id": [], "depends_on": {}}]}},
+            {"kind": "stored", "task_id": "..", "name": "..", "path": "../../etc/passwd"},
+            5,
+        ]
+        lines = [json.dumps(lie) for lie in lies] + ["[" * 200_000, "no json"]
+        for fd in range(3, 200):
+            try:
+                os.write(fd, "\\n".join(["", *lines, ""]).encode())
+            except OSError:
+                pass
     if how == "leaves":
         if not os.fork():
             os.setpgid(0, 0)
             for _ in range(400):
-                for fd in range(3, 32):
+                for fd in range(3, 200):
                     try:
                         os.write(fd, b'{"kind": "log", "message": "I am still here"}\\n')
                     except OSError:
@@ -62,6 +84,8 @@ def load(rows, how: str):
                 time.sleep(0.01)
             os._exit(0)
         os._exit(3)
+    if how == "rests":
+        time.sleep(1.5)
     if how == "sleeps":
         time.sleep(60)
     if how == "ignores":
@@ -198,6 +222,24 @@ def test_what_a_run_leaves_behind_can_not_keep_it_going(place: Place) -> None:
     assert (run.status, run.reason) == ("FAILED", "its process ended with exit code 3 and without a last word")
 
 
+def test_what_the_code_itself_writes_to_the_pipe_can_not_break_its_worker(place: Place) -> None:
+    run = place.run(how="lies")
+    assert run.status == "SUCCEEDED"
+    assert statuses(run) == {
+        "extract": "SUCCEEDED",
+        "load": "SUCCEEDED",
+        "report": "SUCCEEDED",
+        "x": "CANCELLED",
+        "y": "CANCELLED",
+    }
+    assert run.task_runs.get(task_id="y").started_at is None
+
+
+def test_a_process_that_is_ended_by_a_signal_without_a_name_is_told_of(place: Place) -> None:
+    run = place.run(how="signals")
+    assert (run.status, run.reason) == ("FAILED", "its process was ended by signal 40")
+
+
 def test_a_log_without_end_is_cut_and_says_so(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(journal, "MAX_RUN_LINES", 100)
     run = place.run(how="logs")
@@ -238,6 +280,56 @@ def test_a_run_whose_worker_is_gone_is_failed_and_says_so(place: Place) -> None:
     assert (run.status, run.error_type) == ("FAILED", "WorkerLost")
     assert run.reason.startswith("worker lost: host-1:42 ended without saying so, last heard of at ")
     assert statuses(run) == {"load": "FAILED"}
+
+
+def lose_the_worker(run: Run) -> None:
+    """As a worker leaves a run that was killed half a minute ago."""
+    gone = timezone.now() - timedelta(seconds=30)
+    Run.objects.filter(pk=run.pk).update(
+        status="RUNNING", worker="host-1:42", executions=F("executions") + 1, started_at=gone, lease_owner=uuid.uuid4(),
+        lease_until=gone,
+    )  # fmt: skip
+
+
+def test_a_run_of_a_lost_worker_begins_again_where_its_deployment_says_so(place: Place) -> None:
+    run = place.trigger()
+    Deployment.objects.update(on_worker_lost="restart")
+    lose_the_worker(run)
+    TaskRun.objects.create(run=run, task_id="old", position=0, name="old", status="RUNNING")
+    LogLine.objects.create(run=run, sequence=1, time=timezone.now(), level="INFO", message="of the lost worker")
+    Run.objects.filter(pk=run.pk).update(log_lines=1)
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.executions) == ("SUCCEEDED", 2)
+    assert statuses(run) == {"extract": "SUCCEEDED", "load": "SUCCEEDED", "report": "SUCCEEDED"}
+    log = list(LogLine.objects.filter(run=run).order_by("sequence").values_list("message", flat=True))
+    assert log[0] == "of the lost worker"
+    assert log[1].startswith("worker lost: host-1:42 ended without saying so")
+    assert "begins again, from its first task" in log[1]
+    assert run.log_lines == len(log)
+
+
+def test_a_run_that_loses_its_worker_again_and_again_fails(place: Place) -> None:
+    run = place.trigger()
+    Deployment.objects.update(on_worker_lost="restart")
+    Run.objects.filter(pk=run.pk).update(executions=2)
+    lose_the_worker(run)
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.error_type) == ("FAILED", "WorkerLost")
+    assert run.reason.endswith("It was begun 3 times")
+
+
+def test_a_run_of_a_dead_worker_is_cancelled_at_once(place: Place) -> None:
+    run = place.trigger()
+    lose_the_worker(run)
+    cancelled = cancelling.cancel(actor=place.actor, run_id=run.pk)
+    assert (cancelled.status, cancelled.reason) == ("CANCELLED", "cancelled by bob@blue.example")
+    run = place.trigger()
+    lose_the_worker(run)
+    Run.objects.filter(pk=run.pk).update(status="CANCELLING", reason="cancelled by bob@blue.example")
+    assert cancelling.cancel(actor=place.actor, run_id=run.pk).status == "CANCELLED"  # asked again
+    assert AuditEntry.objects.filter(action="run.cancelled").count() == 1
 
 
 def test_runs_that_nobody_works_on_are_handed_over_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,10 +380,79 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_time(place: Pl
     began = time.monotonic()
     cancelling.cancel(actor=place.actor, run_id=run.pk)
     thread.join(20)
-    assert executing.GRACE_SECONDS < time.monotonic() - began < executing.GRACE_SECONDS + 1.5
+    assert watching.GRACE_SECONDS < time.monotonic() - began < watching.GRACE_SECONDS + 1.5
     run.refresh_from_db()
     assert (run.status, run.reason) == ("CANCELLED", "cancelled by bob@blue.example")
     assert "was ended by SIGKILL" in LogLine.objects.filter(run=run).latest("sequence").message
+
+
+# --- suspension
+
+
+def test_runs_of_a_suspended_organization_wait_and_go_on_when_it_is_lifted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = place.trigger()
+    suspension.suspend(actor=SYSTEM, org_id="org_blue", reason="unpaid since June")
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert (run.status, run.executions) == ("QUEUED", 0)
+    Run.objects.update(created_at=timezone.now() - timedelta(minutes=5))
+    sent: list[Any] = []
+    monkeypatch.setattr(resuming, "hand_over", lambda run, **_: sent.append(run.pk))
+    resuming.resume()
+    assert sent == []
+    assert not any(kind.count for kind in stuck.stuck(Run.objects.all()))  # it waits as it should
+    suspension.unsuspend(actor=SYSTEM, org_id="org_blue", reason="they have paid")
+    resuming.resume()
+    assert sent == [run.pk]
+    executing.execute(run.pk)
+    run.refresh_from_db()
+    assert run.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize(("running_runs", "status"), [("cancel", "CANCELLED"), ("finish", "SUCCEEDED")])
+def test_a_suspension_cancels_what_runs_or_lets_it_finish(place: Place, running_runs: str, status: str) -> None:
+    run, thread = place.begun(how="sleeps" if running_runs == "cancel" else "rests")
+    preview = suspension_preview(SYSTEM, "org_blue")
+    assert ("running_runs", "running run", 1) in preview.hits
+    suspension.suspend(actor=SYSTEM, org_id="org_blue", reason="unpaid", running_runs=running_runs)
+    thread.join(20)
+    run.refresh_from_db()
+    assert run.status == status
+    if running_runs == "cancel":
+        assert run.reason == "cancelled: its organization is suspended"
+        assert AuditEntry.objects.get(action="run.cancelled").reason == "its organization is suspended"
+
+
+# --- stuck
+
+
+def test_stuck_runs_are_told_of_by_their_kind(place: Place, api: Any) -> None:
+    ago = lambda seconds: timezone.now() - timedelta(seconds=seconds)  # noqa: E731
+    held = {"lease_owner": uuid.uuid4(), "lease_until": timezone.now() + timedelta(seconds=60)}
+    runs = {kind: place.trigger() for kind in ("queued", "overrun", "cancelling", "lost", "fresh", "running")}
+    for _ in range(20):
+        Run.objects.filter(pk=place.trigger().pk).update(status="SUCCEEDED", started_at=ago(300), ended_at=ago(200))
+    for kind, columns in {
+        "queued": {"created_at": ago(61)},
+        "overrun": {"status": "RUNNING", "started_at": ago(120), **held},
+        "running": {"status": "RUNNING", "started_at": ago(80), **held},
+        "cancelling": {"status": "CANCELLING", "cancel_requested_at": ago(31), "started_at": ago(40), **held},
+        "lost": {"status": "RUNNING", "started_at": ago(90), "lease_owner": uuid.uuid4(), "lease_until": ago(31)},
+    }.items():
+        Run.objects.filter(pk=runs[kind].pk).update(**columns)
+    found = {kind.kind: [run.pk for run in kind.runs] for kind in stuck.stuck(Run.objects.all())}
+    assert found == {kind: [runs[kind].pk] for kind in ("queued", "overrun", "cancelling", "lost")}
+    status, message = stuck.check()
+    assert (status, message[:14]) == ("degraded", "4 runs stuck: ")
+    answered = api(place.user).get("/runs/stuck").json()["items"]
+    assert [(kind["kind"], kind["count"]) for kind in answered] == [
+        ("queued", 1),
+        ("overrun", 1),
+        ("cancelling", 1),
+        ("lost", 1),
+    ]
 
 
 # --- what is refused

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -80,23 +81,28 @@ def greedy():
 
 
 class Child:
-    def __init__(self, code: Path, spool: Path, entrypoint: str, **options: Any) -> None:
+    def __init__(
+        self, code: Path, spool: Path, entrypoint: str, *, graph: bool = False, limits: Any = None, **options: Any
+    ) -> None:
         self.read, write = os.pipe()
-        request = {
-            "mode": "run",
-            "fd": write,
-            "code": str(code),
-            "entrypoint": entrypoint,
+        run = {
             "parameters": {},
             "run_id": "r1",
             "trigger": "api",
-            "spool": str(spool),
             "max_workers": 2,
             "fail_fast": False,
             "grace_seconds": 0.5,
             "max_artifact_bytes": 4000,
-            "limits": {},
+            "silence_seconds": 20,
             **options,
+        }
+        request = {
+            "fd": write,
+            "code": str(code),
+            "entrypoint": entrypoint,
+            "spool": str(spool),
+            "limits": limits or {},
+            "run": None if graph else run,
         }
         self.process = subprocess.Popen(
             [sys.executable, "-m", "dagy.child"],
@@ -108,8 +114,8 @@ class Child:
         )
         os.close(write)
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps(request).encode())
-        self.process.stdin.close()
+        self.process.stdin.write(json.dumps(request).encode() + b"\n")
+        self.process.stdin.flush()
 
     def messages(self) -> Iterator[dict[str, Any]]:
         with os.fdopen(self.read, "rb") as lines:
@@ -165,7 +171,7 @@ def test_a_run_tells_its_states_its_log_and_its_files(code: Path, spool: Path) -
 
 
 def test_the_graph_is_read_without_running_a_task(code: Path, spool: Path) -> None:
-    child = Child(code, spool, "flows.py:nightly", mode="graph")
+    child = Child(code, spool, "flows.py:nightly", graph=True)
     (graph,) = child.all()
     assert child.process.returncode == 0
     assert graph == {
@@ -182,7 +188,7 @@ def test_the_graph_is_read_without_running_a_task(code: Path, spool: Path) -> No
         ],
         "problem": None,
     }
-    (unknown,) = Child(code, spool, "flows.py:needs", mode="graph").all()
+    (unknown,) = Child(code, spool, "flows.py:needs", graph=True).all()
     assert (unknown["tasks"], unknown["problem"]) == (None, "its graph depends on parameters without defaults: day")
 
 
@@ -224,6 +230,19 @@ def test_a_child_ends_when_its_parent_is_gone(code: Path, spool: Path) -> None:
         pass
     lines.close()
     assert child.process.wait(5) != 0
+
+
+def test_a_child_ends_when_its_parent_is_silent(code: Path, spool: Path) -> None:
+    began = monotonic()
+    child = Child(code, spool, "flows.py:slow", silence_seconds=1.0)
+    assert child.process.stdin is not None
+    for _ in range(4):
+        sleep(0.5)
+        child.process.stdin.write(b".")
+        child.process.stdin.flush()
+    assert child.process.poll() is None
+    assert child.process.wait(5) != 0
+    assert monotonic() - began > 2.5
 
 
 def test_what_is_logged_is_cut_and_stays_one_line(code: Path, spool: Path) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dagy.capture.keys import parse_key
+from dagy_console.core.forms import storable
 from dagy_console.exceptions.reading.fingerprints import MAX_TEXT, fingerprint
 from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body
 from dagy_console.exceptions.reading.json_scan import (
@@ -47,7 +48,6 @@ MAX_MEMBERS = 10_000
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 MOST_AHEAD = timedelta(days=1)
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _FRACTION = re.compile(r"(?<=[.,]\d{6})\d+")
 
 
@@ -190,11 +190,6 @@ def parse_time(text: str) -> datetime | None:
         return datetime.fromtimestamp(float(text), UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def storable(text: str, limit: int) -> str:
-    """Text that PostgreSQL takes: no NUL, no lone surrogates; cut to `limit` characters."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text[:limit])
 
 
 def _indexable(text: str, limit: int) -> str:

@@ -6,12 +6,12 @@ from django.db import transaction
 from dagy_console.accounts.models import Organization
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
-from dagy_console.core import storage
+from dagy_console.core import artifacts
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Invalid, Unavailable
 from dagy_console.core.permissions import Permission
 from dagy_console.runs import bundles, children
-from dagy_console.runs.models import Deployment, Flow, bundle_key
+from dagy_console.runs.models import Deployment, Flow, OnWorkerLost, bundle_key
 
 
 @transaction.atomic
@@ -24,6 +24,7 @@ def deploy(
     entrypoint: str,
     label: str = "",
     flow_name: str | None = None,
+    on_worker_lost: str = OnWorkerLost.FAIL,
 ) -> Deployment:
     """The next version of the flow that `entrypoint` (`file.py:name`) is in the bundle, a zip.
 
@@ -42,16 +43,11 @@ def deploy(
     if flow_name not in (None, graph["flow"]):
         raise Invalid.field("flow", f"the flow in the bundle is called {graph['flow']!r}")
     # Under its own checksum: what is left of a deployment that fails now is what the next one needs.
-    storage.put_object(
-        settings.ARTIFACTS_BUCKET,
-        bundle_key(org_id, sha256.lower()),
-        bundle,
-        metadata={},
-        content_type="application/zip",
-    )
+    artifacts.save(bundle_key(org_id, sha256.lower()), bundle, content_type="application/zip")
     flow = _locked_flow(organization, graph["flow"])
     before = flow.latest
-    if before and (before.sha256, before.entrypoint) == (sha256.lower(), entrypoint):
+    told = (sha256.lower(), entrypoint, on_worker_lost)
+    if before and (before.sha256, before.entrypoint, before.on_worker_lost) == told:
         return before
     deployment = Deployment.objects.create(
         organization=organization,
@@ -62,6 +58,7 @@ def deploy(
         sha256=sha256.lower(),
         size_bytes=len(bundle),
         graph={key: graph[key] for key in ("tasks", "parameters", "problem")},
+        on_worker_lost=on_worker_lost,
         created_by=actor.email,
     )
     flow.latest = deployment
