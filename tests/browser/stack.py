@@ -44,7 +44,6 @@ for name, email in {PEOPLE!r}.items():
 """
 # Counted down from the range's last, while tests/environment.py counts the test processes' own up from its second.
 _LAST_REDIS_DATABASE = 15
-_OWNER_URL = os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
 
 
 @dataclass
@@ -133,7 +132,7 @@ def running_stack(directory: Path, seed: Callable[[Bucket], None]) -> Iterator[S
     bucket = Bucket(environment["DAGY_TRACES_BUCKET"])
     console = Console(profile, environment, port)
     try:
-        create_database(_OWNER_URL, name)
+        create_database(_owner_url(), name)
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()
         with _prepared(profile, environment):
             for variable in ("DAGY_TRACES_BUCKET", "DAGY_ARTIFACTS_BUCKET"):
@@ -146,6 +145,10 @@ def running_stack(directory: Path, seed: Callable[[Bucket], None]) -> Iterator[S
         console.stop(seconds=lambda: 3)
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()
         _drop_database(name)
+
+
+def _owner_url() -> str:
+    return os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
 
 
 def _environment(profile: Profile, *, name: str, port: int) -> dict[str, str]:
@@ -188,7 +191,7 @@ def _prepared(profile: Profile, environment: dict[str, str]) -> Iterator[None]:
 
 
 def _drop_database(name: str) -> None:
-    with psycopg.connect(_OWNER_URL, autocommit=True) as connection:
+    with psycopg.connect(_owner_url(), autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
