@@ -23,6 +23,7 @@ from dagy_console.core.permissions import Permission, Role
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
+from dagy_console.runs.models import TaskRun
 from tests.conftest import PASSWORD
 from tests.runs.support import a_run
 
@@ -89,6 +90,13 @@ GIVEN_PAGES = {
 GIVEN_PAGES |= {
     "runs:list": ("GET", {"q": "status:FAILED"}, 200),
     "runs:run": ("GET", {}, 200),
+    "runs:log": ("GET", {"level": "ERROR"}, 200),
+    "runs:log-text": ("GET", {}, 200),
+    "runs:graph": ("GET", {}, 200),
+    "runs:changes": ("GET", {}, 200),
+    "runs:task": ("GET", {"id": "load"}, 200),
+    "runs:artifact": ("GET", {"task": "load", "name": "no such"}, 404),
+    "runs:artifact-download": ("GET", {"task": "load", "name": "no such"}, 404),
     "runs:stuck": ("GET", {}, 200),
     "runs:new": ("GET", {}, 200),
     "runs:cancel": ("POST", {}, 302),
@@ -125,6 +133,8 @@ GIVEN_OPERATIONS = {
     "GET /runs/stuck": ({}, 200),
     "GET /runs/{run_id}": ({}, 200),
     "GET /runs/{run_id}/logs": ({}, 200),
+    "GET /runs/{run_id}/artifacts": ({}, 200),
+    "GET /runs/{run_id}/artifacts/{task_id}/{name}": ({}, 404),
     "POST /runs/{run_id}/cancel": ({}, 202),
     "GET /admin/exceptions": ({"limit": "5"}, 200),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200),
@@ -150,6 +160,13 @@ ARGUMENTS = {
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
     "runs:run": "run",
+    "runs:log": "run",
+    "runs:log-text": "run",
+    "runs:graph": "run",
+    "runs:changes": "run",
+    "runs:task": "run",
+    "runs:artifact": "run",
+    "runs:artifact-download": "run",
     "runs:cancel": "run",
     "customers:customer": "org",
     "customers:suspend": "org",
@@ -206,6 +223,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
     acts, _ = impersonation.start(actor=staff, email=people["owner"].email, reason="Ticket 4711", minutes=15)
     browse(charlie)
     run = a_run("org_blue")
+    TaskRun.objects.create(run=run, task_id="load", position=0, name="load", status="PENDING")
     now = horizon()
     return {
         "key": key,
@@ -222,6 +240,8 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "passkey": "1",
         "flow": str(run.flow_id),
         "run": str(run.pk),
+        "task_id": "load",
+        "name": "nosuch",
     }
 
 

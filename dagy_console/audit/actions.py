@@ -62,6 +62,7 @@ class Action(StrEnum):
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"
     FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
     RUN_TRIGGERED = "run.triggered", "Started a run"
+    ARTIFACT_DOWNLOADED = "artifact.downloaded", "Downloaded an artifact of a run", Nature.READS
     RUN_CANCELLED = "run.cancelled", "Asked a run to stop"
     REINDEX_STARTED = "trace_index.rebuild_started", "Started to rebuild the trace index"
     REINDEX_FINISHED = "trace_index.rebuild_finished", "Rebuilt the trace index"

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from dagy_console.core import navigation
 from dagy_console.core.actors import Actor
+from dagy_console.core.errors import ConsoleError
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -25,6 +26,11 @@ class ConsoleRequest(HttpRequest):
     htmx: Any
     # The API's endpoints answer HEAD as GET; one that hands something out or records it must know.
     is_head: bool
+
+
+class CrossSite(ConsoleError):
+    status = 403
+    title = "Asked for by another site"
 
 
 def render_page(
@@ -76,3 +82,9 @@ def redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
         response["HX-Redirect"] = url
         return response
     return HttpResponseRedirect(url)
+
+
+def refuse_other_sites(request: ConsoleRequest) -> None:
+    """Raises CrossSite: what is recorded as somebody's doing must not be done by a link on a stranger's page."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
+        raise CrossSite("A page of another site led here, and nothing was handed out. Ask from the console itself.")

@@ -312,7 +312,7 @@ def _delete_one(bucket: str, key: str) -> str:
     return key
 
 
-def presigned_download(bucket: str, key: str, *, filename: str) -> str:
+def presigned_download(bucket: str, key: str, *, filename: str, content_type: str = "application/json") -> str:
     """A link that downloads the object as `filename` (plain ASCII), good for settings.DOWNLOAD_SECONDS."""
     with _named_errors("GetObject", bucket, key):
         return client(endpoint_url=settings.S3_PUBLIC_ENDPOINT_URL).generate_presigned_url(
@@ -321,7 +321,7 @@ def presigned_download(bucket: str, key: str, *, filename: str) -> str:
                 "Bucket": bucket,
                 "Key": key,
                 "ResponseContentDisposition": f'attachment; filename="{filename}"',
-                "ResponseContentType": "application/json",
+                "ResponseContentType": content_type,
             },
             ExpiresIn=settings.DOWNLOAD_SECONDS,
         )

@@ -8,13 +8,14 @@ from ninja import Field, Query, Schema
 from pydantic import AfterValidator
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter
+from dagy_console.core.http import refuse_other_sites
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
 from dagy_console.exceptions.keys import MAX_KEY_BYTES
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
-from dagy_console.exceptions.trace.handing_out import refuse_other_sites, stored_response
+from dagy_console.exceptions.trace.handing_out import stored_response
 from dagy_console.exceptions.trace.services import start_download
 from dagy_console.exceptions.trace.stored import downloadable
 from dagy_console.listing.api import ListParams, SearchParams, SummaryOut, list_page, summary_out

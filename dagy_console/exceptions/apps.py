@@ -8,10 +8,11 @@ class ExceptionsConfig(AppConfig):
     def ready(self) -> None:
         from dagy_console.core import health, jobs, navigation, partitions
         from dagy_console.core.permissions import Permission
-        from dagy_console.exceptions import customers, models
+        from dagy_console.exceptions import customers, models, runs
         from dagy_console.exceptions.deletions import running, services
         from dagy_console.exceptions.index import status
         from dagy_console.exceptions.index.capturing import start_capture
+        from dagy_console.runs import registry
 
         navigation.register(
             "exceptions",
@@ -25,4 +26,5 @@ class ExceptionsConfig(AppConfig):
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         customers.register()
+        registry.links.append(runs.traces_of)
         start_capture()

@@ -27,6 +27,7 @@ class Trace(models.Model):
     http_path = models.TextField()
     request_id = models.TextField()
     function_name = models.TextField()
+    run_id = models.TextField(default="")
     fingerprint = models.TextField()
     problems = models.JSONField(default=list)
     size = models.BigIntegerField()

@@ -13,6 +13,7 @@ TRACES = Listing(
         Key("path", "http_path", "Path", facet=True, parameter="http_path", example="/runs*"),
         Key("request", "request_id", "Request id", parameter="request_id"),
         Key("function", "function_name", "Function", facet=True, example="dagy-api-prod"),
+        Key("run", "run_id", "Run", parameter="run", example="0b7c3f0e-…"),
         Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group"),
         Key("key", "key"),
     ),

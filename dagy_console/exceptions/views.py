@@ -5,12 +5,14 @@ from typing import Any
 from csp.decorators import csp_update
 from django.http import HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.runs import run_of
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
 from dagy_console.exceptions.trace.handing_out import stored_response
@@ -68,11 +70,13 @@ def _links(request: ConsoleRequest, row: Trace) -> list[dict[str, Any]]:
         "Same group": term_query("group", row.fingerprint),
         "Same organization": term_query("org", row.org_id),
     }
-    return [
+    links: list[dict[str, Any]] = [
         {"label": label, "url": found.url, "count": count_up_to(rows, found, 1_000)}
         for label, found in alike.items()
         if found.terms
     ]
+    run = run_of(request.actor, row)
+    return [{"label": "Its run", "url": reverse("runs:run", args=[run.pk]), "count": None}, *links] if run else links
 
 
 def query_or_none(text: str) -> TraceQuery:

@@ -8,11 +8,14 @@ from ninja import Field, Query, Schema, Status
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text, problems
 from dagy_console.core.errors import Invalid
+from dagy_console.core.http import refuse_other_sites
 from dagy_console.core.permissions import Permission
+from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.api import ListParams, list_page
-from dagy_console.runs import bundles, selectors, stuck
+from dagy_console.runs import bundles, logs, selectors, stuck
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.serializers import (
+    artifact_out,
     deployment_out,
     flow_detail_out,
     flow_out,
@@ -22,7 +25,7 @@ from dagy_console.runs.serializers import (
     run_out,
     stuck_out,
 )
-from dagy_console.runs.services import cancelling, deploying, triggering
+from dagy_console.runs.services import cancelling, deploying, downloading, triggering
 
 router = StrictRouter(tags=["flows and runs"])
 
@@ -54,9 +57,11 @@ class RunParams(ListParams, listing=RUNS):
 
 
 class LogParams(QueryParams):
-    task_id: Text | None = Field(None, max_length=100)
+    task_id: Text | None = Field(None, max_length=100, description="`-` is the run itself.")
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] | None = Field(None, description="At least.")
-    q: Text | None = Field(None, max_length=200, description="A text in the message.")
+    q: Text | None = Field(
+        None, max_length=200, description="A text in the message, or a regular expression between slashes: /time.?out/."
+    )
     after: int = Field(0, ge=0, le=2**62, description="The sequence number to go on after.")
     limit: int = Field(200, ge=1, le=1000)
 
@@ -157,6 +162,24 @@ class LogOut(Schema):
     items: list[LogLineOut]
 
 
+class ArtifactOut(Schema):
+    task_id: str
+    name: str
+    size_bytes: int | None
+    content_type: str | None
+
+
+class ArtifactsOut(Schema):
+    items: list[ArtifactOut]
+
+
+class ArtifactLinkOut(Schema):
+    url: str
+    filename: str
+    expires_in: int
+    expires_at: str
+
+
 class RunPageOut(Schema):
     items: list[RunOut]
     next_cursor: str | None
@@ -255,11 +278,34 @@ def get_run(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
 def get_log(request: ApiRequest, run_id: UUID, params: Query[LogParams]) -> Any:
     """The log, newest last; `Accept: text/plain` gives text."""
     run = selectors.get_run(request.actor, run_id)
-    lines = selectors.log_of(run, after=params.after, task_id=params.task_id, level=params.level, q=params.q)
-    found = list(lines[: params.limit])
+    query = logs.LogQuery(params.task_id or "", params.level or "", params.q or "")
+    found = logs.after(run, query, params.after, params.limit).lines
     if request.accepts("application/json"):
         return {"items": [log_line_out(line) for line in found]}
     return HttpResponse("".join(map(log_line_text, found)), content_type="text/plain; charset=utf-8")
+
+
+@router.get("/runs/{run_id}/artifacts", response={200: ArtifactsOut, **PROBLEMS})
+def list_artifacts(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
+    """What the run's tasks have left behind, outputs included, in the order of the tasks."""
+    run = selectors.get_run(request.actor, run_id)
+    return {"items": [artifact_out(task, kept) for task, kept in selectors.artifacts_of(run)]}
+
+
+@router.get("/runs/{run_id}/artifacts/{task_id}/{name}", response={200: ArtifactLinkOut, **PROBLEMS, **problems(503)})
+def download_artifact(request: ApiRequest, run_id: UUID, task_id: str, name: str) -> Any:
+    """A link that downloads the artifact, for 15 minutes. It is on record."""
+    refuse_other_sites(request)
+    if request.is_head:
+        selectors.get_artifact(selectors.get_run(request.actor, run_id), task_id, name)
+        return HttpResponse(content_type="application/json")
+    link = downloading.start_download(actor=request.actor, run_id=run_id, task_id=task_id, name=name)
+    return {
+        "url": link.url,
+        "filename": link.filename,
+        "expires_in": link.expires_in,
+        "expires_at": to_rfc3339(link.expires_at),
+    }
 
 
 @router.post("/runs/{run_id}/cancel", idempotent=True, response={202: RunOut, **BODY_PROBLEMS, **problems(409)})

@@ -1,13 +1,17 @@
-"""The form that starts a run."""
+"""The form that starts a run, and the one that says which lines of a log are read."""
 
 import json
 from typing import Any
 
 from django import forms
 
+from dagy.records import LEVELS
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import ConsoleError
+from dagy_console.core.errors import ConsoleError, FieldError, Invalid
+from dagy_console.core.forms import add_errors
 from dagy_console.core.permissions import Permission
+from dagy_console.runs import logs
+from dagy_console.runs.models import Run
 from dagy_console.runs.selectors import flows_visible_to
 
 _SHOWN = 200
@@ -45,3 +49,35 @@ class TriggerForm(forms.Form):
         if not isinstance(found, dict):
             raise forms.ValidationError('Write a JSON object, such as {"day": "2026-01-15"}.')
         return found
+
+
+class LogForm(forms.Form):
+    """The address of a place in a log: which lines, and where among them."""
+
+    task = forms.CharField(required=False, max_length=100)
+    level = forms.ChoiceField(required=False, choices=[("", "All levels"), *((level, level) for level in LEVELS)])
+    q = forms.CharField(required=False, max_length=200)
+    line = forms.IntegerField(required=False, min_value=1, max_value=2**62)
+    after = forms.IntegerField(required=False, min_value=0, max_value=2**62)
+    before = forms.IntegerField(required=False, min_value=0, max_value=2**62)
+    follow = forms.IntegerField(required=False, min_value=0, max_value=2**62)
+    query: logs.LogQuery
+
+    def clean(self) -> None:
+        given = self.cleaned_data
+        try:
+            self.query = logs.LogQuery(given.get("task") or "", given.get("level") or "", given.get("q") or "")
+        except Invalid as error:
+            add_errors(self, error)
+
+    def window(self, run: Run, limit: int) -> logs.Window:
+        """The lines at that place. Raises Invalid."""
+        line, after, before = (self.cleaned_data[name] for name in ("line", "after", "before"))
+        if line is not None:
+            return logs.around(run, self.query, line, limit)
+        if after is not None:
+            return logs.after(run, self.query, after, limit)
+        return logs.before(run, self.query, before, limit)
+
+    def errors_by_field(self) -> list[FieldError]:
+        return [FieldError(name, " ".join(map(str, said))) for name, said in self.errors.items()]

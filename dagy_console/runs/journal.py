@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from dagy.artifacts import OUTPUT_NAME
 from dagy.records import LEVELS
 from dagy.states import State
 from dagy_console.core import leases
@@ -124,7 +125,7 @@ class Journal:
         }
         if attempts is not None:
             columns["attempts"] = plain(attempts[:100])
-            columns["artifacts"] = plain(_dicts(told.get("artifacts"))[:1000])
+            columns["artifacts"] = plain([*_output(told.get("output")), *_dicts(told.get("artifacts"))][:1000])
             self._details[task_id] = (columns["attempts"], columns["artifacts"])
         elif task_id in self._details:
             columns["attempts"], columns["artifacts"] = self._details[task_id]
@@ -175,6 +176,13 @@ def plain(value: Any, depth: int = 0) -> Any:
 def _last_error(attempts: list[dict[str, Any]]) -> object:
     error = attempts[-1].get("error") if attempts else None
     return error.get("type") if isinstance(error, dict) else None
+
+
+def _output(told: Any) -> list[dict[str, Any]]:
+    """A task's output, as the artifact that it is kept as."""
+    if not isinstance(told, dict):
+        return []
+    return [{"name": OUTPUT_NAME, "size_bytes": told.get("size_bytes"), "content_type": "application/json"}]
 
 
 def _list(value: Any) -> list[Any]:

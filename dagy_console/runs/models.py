@@ -204,7 +204,14 @@ class LogLine(models.Model):
     message = models.TextField()
 
     class Meta:
-        indexes = [models.Index(fields=["run", "task_id", "sequence"], name="log_line_of_task")]
+        indexes = [
+            models.Index(fields=["run", "task_id", "sequence"], name="log_line_of_task"),
+            models.Index(
+                fields=["run", "sequence"],
+                condition=models.Q(level__in=("WARNING", "ERROR", "CRITICAL")),
+                name="log_line_of_trouble",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id} {self.sequence}"

@@ -94,6 +94,16 @@ def task_run_out(task_run: TaskRun) -> dict[str, Any]:
     }
 
 
+def artifact_out(task_run: TaskRun, kept: dict[str, Any]) -> dict[str, Any]:
+    size, content_type = kept.get("size_bytes"), kept.get("content_type")
+    return {
+        "task_id": task_run.task_id,
+        "name": kept["name"],
+        "size_bytes": size if isinstance(size, int) else None,
+        "content_type": content_type if isinstance(content_type, str) else None,
+    }
+
+
 def log_line_out(line: LogLine) -> dict[str, Any]:
     return {
         "sequence": line.sequence,

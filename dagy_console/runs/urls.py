@@ -8,5 +8,12 @@ urlpatterns = [
     path("new/", views.new_run, name="new"),
     path("stuck/", views.stuck_runs, name="stuck"),
     path("<uuid:run_id>/", views.run, name="run"),
+    path("<uuid:run_id>/log/", views.run_log, name="log"),
+    path("<uuid:run_id>/log.txt", views.log_text, name="log-text"),
+    path("<uuid:run_id>/graph/", views.run_graph, name="graph"),
+    path("<uuid:run_id>/changes/", views.run_changes, name="changes"),
+    path("<uuid:run_id>/task/", views.run_task, name="task"),
+    path("<uuid:run_id>/artifact/", views.artifact, name="artifact"),
+    path("<uuid:run_id>/artifact/download/", views.download_artifact, name="artifact-download"),
     path("<uuid:run_id>/cancel/", views.cancel_run, name="cancel"),
 ]

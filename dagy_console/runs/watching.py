@@ -8,10 +8,13 @@ import selectors
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from threading import BoundedSemaphore
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from dagy_console.core import artifacts
 from dagy_console.core.errors import ConsoleError
@@ -27,6 +30,7 @@ GRACE_SECONDS = 5.0
 FLUSH_SECONDS = 0.25
 MAX_ARTIFACT_BYTES = 5_242_880
 _MAX_LINE = 8 << 20
+_UPLOADS, _MAX_WAITING = 4, 16
 # A pipe holds less: what comes after that from a process that has ended is written by what it left behind.
 _MAX_LAST_WORDS = 1 << 20
 
@@ -47,11 +51,14 @@ class Watcher:
         self._stopped_at: float | None = None
 
     def watch(self) -> int:
-        """The child's exit code, once all that it said is written down."""
-        for line in self._lines():
-            self._take(line)
-            if self._journal.is_full:
-                self._flush()
+        """The child's exit code, once all that it said is written down, and all that it left is kept."""
+        with Uploads() as uploads:
+            for line in self._lines():
+                self._take(line, uploads)
+                if self._journal.is_full:
+                    self._flush()
+            for name, task_id, reason in uploads.failures():
+                self._journal.log(f"{name!r} could not be kept: {reason}", level="ERROR", task_id=task_id)
         self._flush()
         try:
             return self._process.wait(GRACE_SECONDS)
@@ -95,7 +102,7 @@ class Watcher:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
-    def _take(self, line: bytes) -> None:
+    def _take(self, line: bytes, uploads: Uploads) -> None:
         try:
             message = json.loads(line)
         except (ValueError, RecursionError):
@@ -103,13 +110,13 @@ class Watcher:
         if not isinstance(message, dict):
             return
         if message.get("kind") == "stored":
-            self._store(message)
+            self._store(message, uploads)
         elif message.get("kind") == "refused":
             self._journal.last = {"status": "FAILED", "failure": plain(message), "reason": message.get("message")}
         else:
             self._journal.take(message)
 
-    def _store(self, message: dict[str, Any]) -> None:
+    def _store(self, message: dict[str, Any], uploads: Uploads) -> None:
         """Only files of the spool, by the names that the run may use for itself."""
         task_id, name = str(message.get("task_id"))[:100], str(message.get("name"))[:200]
         path = self._child.spool / Path(str(message.get("path"))).name
@@ -117,11 +124,38 @@ class Watcher:
             return
         if path.stat().st_size <= MAX_ARTIFACT_BYTES:
             content_type = str(message.get("content_type"))[:100].encode("ascii", "ignore").decode()
-            try:
-                artifacts.save(artifact_key(self._run, task_id, name), path.read_bytes(), content_type=content_type)
-            except ConsoleError as error:
-                self._journal.log(f"{name!r} could not be kept: {error.detail}", level="ERROR", task_id=task_id)
+            key = artifact_key(self._run, task_id, name)
+            uploads.add(name, task_id, partial(artifacts.save, key, path.read_bytes(), content_type=content_type))
         path.unlink(missing_ok=True)
+
+
+class Uploads:
+    """Files on their way to S3, a few at a time: a run that leaves many does not wait for each."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(_UPLOADS, thread_name_prefix="uploads")
+        self._room = BoundedSemaphore(_MAX_WAITING)
+        self._under_way: list[tuple[str, str, Future[None]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def add(self, name: str, task_id: str, save: Callable[[], None]) -> None:
+        """Waits where many are under way."""
+        self._room.acquire()
+        future = self._pool.submit(save)
+        future.add_done_callback(lambda _: self._room.release())
+        self._under_way.append((name, task_id, future))
+
+    def failures(self) -> Iterator[tuple[str, str, str]]:
+        """Name, task and reason of each that was not kept, once all are done."""
+        for name, task_id, future in self._under_way:
+            error = future.exception()
+            if error is not None:
+                yield name, task_id, error.detail if isinstance(error, ConsoleError) else type(error).__name__
 
 
 def _is_name(text: str) -> bool:

@@ -48,6 +48,7 @@ MAX_MEMBERS = 10_000
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 MOST_AHEAD = timedelta(days=1)
 
+_RUN_ID = re.compile(rb'"run_id"\s*:\s*"([A-Za-z0-9_.:-]{1,100})"')
 _FRACTION = re.compile(r"(?<=[.,]\d{6})\d+")
 
 
@@ -63,6 +64,7 @@ class IndexFields:
     occurred_at: datetime
     request_id: str
     function_name: str
+    run_id: str
     exception_type: str
     message: str
     http_method: str
@@ -112,6 +114,7 @@ def extract_fields(
         occurred_at=claimed if claimed is not None and plausible else written,
         request_id=_indexable(values["request_id"] or (place.request_id if place else ""), 512),
         function_name=_indexable(values["function_name"], 300),
+        run_id=_run_id(body),
         exception_type=_indexable(exception_type, 300),
         message=storable(values["exception_message"], 2_000),
         http_method=_indexable(values["http_method"], 20),
@@ -119,6 +122,12 @@ def extract_fields(
         fingerprint=fingerprint(exception_type, values["exception_message"], values["traceback"]).value,
         problems=problems if plausible or claimed is None else (*problems, "time-implausible"),
     )
+
+
+def _run_id(body: Body) -> str:
+    """The run that the trace's event names, which may lie at any depth of it."""
+    found = _RUN_ID.search(body.data)
+    return found[1].decode("ascii") if found else ""
 
 
 def read_top_level(body: Body) -> TopLevel:
