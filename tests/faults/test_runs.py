@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
 import signal
 import time
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +22,7 @@ from embedded.profile import ROOT, Profile
 from embedded.redis import Redis
 from tests.browser.stack import PEOPLE, Stack, running_stack, wait_until
 from tests.conftest import PASSWORD
-from tests.runs.support import bundle
+from tests.runs.support import Caller
 
 pytestmark = pytest.mark.xdist_group("lost-servers")
 FLOWS = """
@@ -84,7 +81,7 @@ class Place:
     postgres: Server
     redis: Server
     directory: Path
-    token: str = ""
+    bob: Caller
     second: Child | None = None
 
     def supervise(self) -> None:
@@ -99,25 +96,11 @@ class Place:
             log = self.stack.logs / "second.log"
             self.second = spawn("second", command, log=log, env=self.stack.console.environment, cwd=ROOT)
 
-    def call(self, path: str, body: Any = None) -> Any:
-        data = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/zip" if isinstance(body, bytes) else "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        request = urllib.request.Request(self.stack.url + path, data, headers)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
-
-    def deploy(self, name: str, **options: str) -> None:
-        data, sha256 = bundle({"flows.py": FLOWS})
-        query = urllib.parse.urlencode({"entrypoint": f"flows.py:{name}", "sha256": sha256, **options})
-        self.call(f"/deployments?{query}", data)
-
     def trigger(self, flow: str = "nightly", seconds: float = 2.0) -> dict[str, Any]:
         """A run, and the file in which its tasks leave their effects."""
         path = self.directory / secrets.token_hex(8)
         parameters = {"path": str(path), "seconds": seconds}
-        return {**self.call("/runs", {"flow": flow, "parameters": parameters}), "effects": path}
+        return {**self.bob.trigger(flow, **parameters), "effects": path}
 
     def begun(self, flow: str = "nightly", seconds: float = 2.0) -> dict[str, Any]:
         run = self.trigger(flow, seconds)
@@ -134,7 +117,7 @@ class Place:
 
         def is_final() -> bool:
             self.supervise()
-            found.update(self.call(f"/runs/{run['id']}"))
+            found.update(self.bob.call(f"/runs/{run['id']}"))
             return found["status"] in FINAL
 
         wait_until(is_final, seconds=seconds, what="the end of the run")
@@ -162,11 +145,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             patch.setenv("DATABASE_OWNER_URL", postgres.owner_url("postgres"))
             patch.setenv("REDIS_URL", redis.database_url(0))
             with running_stack(directory, lambda _: None) as stack:
-                place = Place(stack, *servers, directory)
+                place = Place(stack, *servers, directory, Caller(stack.url, PEOPLE["bob"], PASSWORD))
                 place.supervise()
-                place.token = place.call("/auth/login", {"email": PEOPLE["bob"], "password": PASSWORD})["access_token"]
-                place.deploy("nightly")
-                place.deploy("again", on_worker_lost="restart")
+                place.bob.deploy(FLOWS, "nightly")
+                place.bob.deploy(FLOWS, "again", on_worker_lost="restart")
                 yield place
                 processes.stop([place.second] if place.second else [], seconds=lambda: 3)
     finally:
