@@ -25,15 +25,15 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypedDict
 
-from dagy.artifacts import OUTPUT_NAME, checked_size
+from dagy.artifacts import OUTPUT_NAME, LocalArtifact, checked_name, checked_size
 from dagy.engine.errors import error_record
-from dagy.engine.execution import Options, execute
+from dagy.engine.execution import Options, Reused, execute
 from dagy.errors import DagyError
 from dagy.loading import load_flow
 from dagy.local.writing import replace
+from dagy.serialization import loads
 
 if TYPE_CHECKING:
-    from dagy.artifacts import LocalArtifact
     from dagy.backend import LogEntry
     from dagy.flows import Flow
     from dagy.records import ArtifactRecord, OutputRecord, RunRecord, TaskRunRecord
@@ -63,6 +63,10 @@ class RunRequest(TypedDict):
     fail_fast: bool
     grace_seconds: float
     max_artifact_bytes: int
+    reused_from: str | None
+    """An earlier run whose outputs are taken over; None: every task is run."""
+    reused: dict[str, str]
+    """Task id to the directory with its output, and the files in it."""
     silence_seconds: float
     """After so long without a byte from its parent, the process ends itself and all that it has started."""
 
@@ -152,8 +156,21 @@ def _run(flow: Flow[Any, Any], parameters: dict[str, Any], pipe: Pipe, request: 
         fail_fast=request["fail_fast"],
         grace_seconds=request["grace_seconds"],
         trigger=request["trigger"],
+        reused=_reused(request),
     )
     return execute(flow, parameters, pipe, request["run_id"], options).status == "SUCCEEDED"
+
+
+def _reused(request: RunRequest) -> Reused | None:
+    if request["reused_from"] is None:
+        return None
+    outputs = {task_id: _output(Path(directory)) for task_id, directory in request["reused"].items()}
+    return Reused(request["reused_from"], outputs)
+
+
+def _output(directory: Path) -> Any:
+    data = (directory / OUTPUT_NAME).read_bytes()
+    return loads(data, lambda name: LocalArtifact(directory / checked_name(name), name=name))
 
 
 def _tell_graph(flow: Flow[Any, Any], pipe: Pipe) -> bool:
@@ -213,7 +230,7 @@ class Pipe:
     def store_artifact(self, task_id: str, artifact: LocalArtifact, name: str) -> ArtifactRecord:
         checked_size(task_id, artifact, name, self.max_artifact_bytes)
         data = artifact.read_bytes()
-        self._store(task_id, name, data, artifact.content_type)
+        artifact.path = self._store(task_id, name, data, artifact.content_type)
         return {
             "name": name,
             "path": f"{task_id}/{name}",
@@ -239,10 +256,15 @@ class Pipe:
             while data:
                 data = data[os.write(self._fd, data) :]
 
-    def _store(self, task_id: str, name: str, data: bytes, content_type: str) -> None:
-        """The name is the run's own, so the file has another: only the parent decides where it goes."""
-        path = self._spool / hashlib.sha256(f"{task_id}/{name}".encode()).hexdigest()
-        replace(str(path), data)
+    def _store(self, task_id: str, name: str, data: bytes, content_type: str) -> str:
+        """Where the tasks that follow find it. The parent takes away a second link to it, whose name says nothing: only
+        the parent decides where that goes."""
+        number = hashlib.sha256(f"{task_id}/{name}".encode()).hexdigest()
+        kept, path = self._spool / "kept" / number / name, self._spool / number
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        replace(str(kept), data)
+        path.unlink(missing_ok=True)
+        os.link(kept, path)
         self.send(
             {
                 "kind": "stored",
@@ -253,6 +275,7 @@ class Pipe:
                 "content_type": content_type,
             }
         )
+        return str(kept)
 
 
 if __name__ == "__main__":

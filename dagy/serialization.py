@@ -58,6 +58,16 @@ def dumps(value: Any, *, task_id: str, limit: int, artifact: Callable[[LocalArti
     return data
 
 
+def loads(data: bytes, artifact: Callable[[str], LocalArtifact]) -> Any:
+    """An output as another run takes it over; `artifact` gives the file of that name. Raises ValueError, OSError."""
+
+    def decode(item: dict[str, Any]) -> Any:
+        name = item.get("dagy_artifact")
+        return artifact(name) if isinstance(name, str) and "sha256" in item else item
+
+    return json.loads(data, object_hook=decode)
+
+
 def _utf8(text: str, value: Any, encode: Callable[[Any], Any]) -> bytes:
     try:
         return text.encode()

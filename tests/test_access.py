@@ -100,6 +100,7 @@ GIVEN_PAGES |= {
     "runs:stuck": ("GET", {}, 200),
     "runs:new": ("GET", {}, 200),
     "runs:cancel": ("POST", {}, 302),
+    "runs:retry": ("POST", {}, 302),
 }
 GIVEN_OPERATIONS = {
     "POST /auth/login": ({"email": "alice@dagy.example", "password": PASSWORD}, 200),
@@ -136,6 +137,7 @@ GIVEN_OPERATIONS = {
     "GET /runs/{run_id}/artifacts": ({}, 200),
     "GET /runs/{run_id}/artifacts/{task_id}/{name}": ({}, 404),
     "POST /runs/{run_id}/cancel": ({}, 202),
+    "POST /runs/{run_id}/retry": ({}, 409),
     "GET /admin/exceptions": ({"limit": "5"}, 200),
     "GET /admin/exceptions/summary": ({"q": "org:org_blue"}, 200),
     "DELETE /admin/exceptions": ({"keys": ["{key}"]}, 200),
@@ -168,6 +170,7 @@ ARGUMENTS = {
     "runs:artifact": "run",
     "runs:artifact-download": "run",
     "runs:cancel": "run",
+    "runs:retry": "run",
     "customers:customer": "org",
     "customers:suspend": "org",
     "customers:unsuspend": "org",

@@ -146,6 +146,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
             actor=actor, org_id="org_blue", flow="nightly", parameters={"day": "2026-01-15"}
         ),
         cancelling.cancel: lambda: cancelling.cancel(actor=actor, run_id=Run.objects.get().pk),
+        triggering.retry: lambda: triggering.retry(actor=actor, run_id=Run.objects.get(status="CANCELLED").pk),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
     runs = (deploying, triggering, cancelling)

@@ -44,11 +44,20 @@ _DEPTH = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Reused:
+    """Outputs of an earlier run, by task id. A task that has one, as all that it waits for have, is not run."""
+
+    run_id: str
+    outputs: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     max_workers: int = 4
     fail_fast: bool = True
     grace_seconds: float = GRACE_SECONDS
     trigger: str = "local"
+    reused: Reused | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.max_workers, int) or isinstance(self.max_workers, bool) or self.max_workers < 1:
@@ -114,6 +123,8 @@ class _Execution:
             )
             self._tell(self._record(State.RUNNING, _summaries(run)))
             stack.enter_context(self._signals(run))
+            if self.options.reused is not None:
+                run.reuse(self.options.reused.run_id, self.options.reused.outputs)
             run.begin()
             return self._ended(run, returned)
 

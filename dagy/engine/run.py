@@ -28,7 +28,7 @@ from dagy.errors import TaskTimeoutError
 from dagy.states import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from dagy.backend import Backend
     from dagy.engine.clock import Clock
@@ -89,13 +89,32 @@ class Run:
         self._threads: dict[Attempt, threading.Thread] = {}
         self._broken: BaseException | None = None
 
+    def reuse(self, run_id: str, outputs: Mapping[str, Any]) -> None:
+        """Before `begin`: what an earlier run has done, and all that it waited for, is not done again."""
+        for (
+            task_id,
+            state,
+        ) in self.states.items():  # in the order of the flow's calls: what a task waits for stands first
+            if task_id not in outputs or state.waiting:
+                continue
+            error = self._kept.keep(state, outputs[task_id])
+            if error is not None:
+                self.log("WARNING", task_id, f"It runs again: its output of run {run_id} could not be kept: {error}")
+                continue
+            state.output = self.outputs[task_id] = outputs[task_id]
+            state.end(State.SUCCEEDED, monotonic(), f"its output of run {run_id} is reused")
+            for user in state.downstream:
+                user.waiting -= 1
+            self._remaining -= 1
+            self._tell(state, "INFO", f"Reused the output of run {run_id}")
+
     def begin(self) -> None:
         if not self._remaining:
             return
         with self._timers:
             with self.lock:
                 for state in self.states.values():
-                    if not state.waiting:
+                    if not state.waiting and state.status is State.PENDING:
                         self._ready(state)
                 self.pool.wake()
             self._watch()

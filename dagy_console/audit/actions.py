@@ -63,6 +63,7 @@ class Action(StrEnum):
     FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
     RUN_TRIGGERED = "run.triggered", "Started a run"
     ARTIFACT_DOWNLOADED = "artifact.downloaded", "Downloaded an artifact of a run", Nature.READS
+    RUN_RETRIED = "run.retried", "Started a run again"
     RUN_CANCELLED = "run.cancelled", "Asked a run to stop"
     REINDEX_STARTED = "trace_index.rebuild_started", "Started to rebuild the trace index"
     REINDEX_FINISHED = "trace_index.rebuild_finished", "Rebuilt the trace index"

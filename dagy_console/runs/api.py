@@ -76,6 +76,10 @@ class CancelIn(BodyIn):
     reason: Text = Field("", max_length=500)
 
 
+class RetryIn(BodyIn):
+    from_failure: bool = Field(False, description="Take over the outputs of the tasks that succeeded.")
+
+
 class FlowOut(Schema):
     id: str
     name: str
@@ -130,6 +134,8 @@ class RunOut(Schema):
     task_count: int
     succeeded_count: int
     executions: int
+    retry_of: str | None
+    reuses_outputs: bool
 
 
 class TaskRunOut(Schema):
@@ -312,6 +318,13 @@ def download_artifact(request: ApiRequest, run_id: UUID, task_id: str, name: str
 def cancel_run(request: ApiRequest, run_id: UUID, body: CancelIn) -> Status[dict[str, Any]]:
     """Stop a run. A second time is no error; 409 where it has ended."""
     return Status(202, run_out(cancelling.cancel(actor=request.actor, run_id=run_id, reason=body.reason)))
+
+
+@router.post("/runs/{run_id}/retry", idempotent=True, response={201: RunOut, **BODY_PROBLEMS, **problems(409)})
+def retry_run(request: ApiRequest, run_id: UUID, body: RetryIn) -> Status[dict[str, Any]]:
+    """A new run of the same version with the same parameters. 409 where it goes on, or has nothing that failed."""
+    run = triggering.retry(actor=request.actor, run_id=run_id, from_failure=body.from_failure)
+    return Status(201, run_out(run))
 
 
 def _org_of(request: ApiRequest, org_id: str | None, permission: Permission) -> str:

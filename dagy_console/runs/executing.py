@@ -8,9 +8,11 @@ another may have taken the run over.
 
 import os
 import platform
+import tempfile
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
@@ -23,7 +25,7 @@ from dagy_console.accounts.models import Organization
 from dagy_console.accounts.selectors import suspensions_of
 from dagy_console.core import artifacts, leases
 from dagy_console.core.errors import ConsoleError
-from dagy_console.runs import bundles, ending
+from dagy_console.runs import bundles, ending, reusing
 from dagy_console.runs.children import Child, started
 from dagy_console.runs.journal import Journal, failure_of
 from dagy_console.runs.models import UNFINISHED_RUNS, OnWorkerLost, Run, RunStatus
@@ -101,7 +103,15 @@ def _in_child(run: Run, journal: Journal, pulse: _Pulse) -> int:
     """The child's exit code, once all that it said is written down."""
     bundle = artifacts.read(run.deployment.bundle_key)
     bundles.checked(bundle, run.deployment.sha256, run.deployment.entrypoint)
-    asked: RunRequest = {
+    with tempfile.TemporaryDirectory(prefix="dagy-reused-") as name:
+        asked = _request(run, reusing.outputs_of(run, Path(name)))
+        with started(bundle, run.deployment.entrypoint, limits=_LIMITS, run=asked) as child:
+            pulse.child, pulse.is_strict = child, _restarts(run)
+            return Watcher(run, child, journal, lambda: _patiently(run, journal.flush)).watch()
+
+
+def _request(run: Run, reused: dict[str, str]) -> RunRequest:
+    return {
         "run_id": str(run.pk),
         "trigger": run.trigger,
         "parameters": run.parameters,
@@ -109,11 +119,10 @@ def _in_child(run: Run, journal: Journal, pulse: _Pulse) -> int:
         "fail_fast": True,
         "grace_seconds": TASK_GRACE_SECONDS,
         "max_artifact_bytes": MAX_ARTIFACT_BYTES,
+        "reused_from": str(run.retry_of_id) if run.reuses_outputs else None,
+        "reused": reused,
         "silence_seconds": SILENCE_SECONDS,
     }
-    with started(bundle, run.deployment.entrypoint, limits=_LIMITS, run=asked) as child:
-        pulse.child, pulse.is_strict = child, _restarts(run)
-        return Watcher(run, child, journal, lambda: _patiently(run, journal.flush)).watch()
 
 
 def _restarts(run: Run) -> bool:

@@ -132,6 +132,9 @@ class Run(Leased):
     failure = models.JSONField(null=True)
     error_type = models.CharField(max_length=200, blank=True)
     cancel_requested_at = models.DateTimeField(null=True)
+    # The run that it does again; with its outputs, where `reuses_outputs`: only what had not succeeded is run then.
+    retry_of = models.ForeignKey("self", on_delete=models.PROTECT, null=True, related_name="retries")
+    reuses_outputs = models.BooleanField(default=False)
     # How often it was begun: more than once where a worker was lost and the deployment restarts its runs.
     executions = models.PositiveSmallIntegerField(default=0)
     # Host and process of the worker that ran it last.
@@ -160,7 +163,10 @@ class Run(Leased):
         return self.status not in UNFINISHED_RUNS
 
     def snapshot(self) -> dict[str, Any]:
-        return {"status": self.status, "reason": self.reason, "version": self.deployment.version}
+        told = {"status": self.status, "reason": self.reason, "version": self.deployment.version}
+        if self.retry_of_id is None:
+            return told
+        return told | {"retry_of": str(self.retry_of_id), "reuses_outputs": self.reuses_outputs}
 
 
 def artifact_key(run: Run, task_id: str, name: str) -> str:

@@ -40,6 +40,7 @@ def run_row(run: Run, query: Query | None = None) -> dict[str, Any]:
         "version": run.deployment.version,
         "task_count": run.task_count,
         "succeeded_count": run.succeeded_count,
+        "left_count": run.task_count - run.succeeded_count,
         "failed_task": visible(failure.get("task_id") or ""),
         "reason": visible(run.reason),
     }
@@ -51,6 +52,7 @@ def run_head(run: Run, actor: Actor) -> dict[str, Any]:
         "pk": run.pk,
         "is_final": run.is_final,
         "log_lines": run.log_lines,
+        "may_retry": run.is_final and actor.can(Permission.RUNS_TRIGGER, org_id=run.organization_id),
         "may_cancel": not run.is_final and actor.can(Permission.RUNS_CANCEL, org_id=run.organization_id),
     }
 
@@ -66,6 +68,8 @@ def run_facts(run: Run) -> dict[str, Any]:
         "entrypoint": visible(run.deployment.entrypoint),
         "label": visible(run.deployment.label),
         "executions": run.executions,
+        "retry_of": reverse("runs:run", args=[run.retry_of_id]) if run.retry_of_id else "",
+        "reuses_outputs": run.reuses_outputs,
         "parameters": json.dumps(masked(run.parameters) or {}, ensure_ascii=False, indent=2),
     }
 

@@ -18,7 +18,8 @@ from dagy_console.core.permissions import Permission
 from dagy_console.runs.models import Deployment, Flow, Run, RunStatus, TaskRun
 
 CHANGES_SPAN, CHANGES_SHOWN = timedelta(hours=1), 5
-_NO_CHANGE = (Action.RUN_TRIGGERED, Action.SUDO_GRANTED, Action.SUDO_DENIED)
+_DEEDS = {Permission.RUNS_READ: "see", Permission.RUNS_CANCEL: "cancel", Permission.RUNS_TRIGGER: "start again"}
+_NO_CHANGE = (Action.RUN_TRIGGERED, Action.RUN_RETRIED, Action.SUDO_GRANTED, Action.SUDO_DENIED)
 
 
 def flows_visible_to(actor: Actor, permission: Permission = Permission.FLOWS_READ) -> QuerySet[Flow]:
@@ -60,8 +61,7 @@ def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission
     """Raises PermissionDenied, NotFound."""
     run = runs_visible_to(actor, permission).filter(pk=run_id).first()
     if run is None:
-        deed = "see" if permission is Permission.RUNS_READ else "cancel"
-        raise NotFound(f"There is no such run, or it is not yours to {deed}.")
+        raise NotFound(f"There is no such run, or it is not yours to {_DEEDS[permission]}.")
     return run
 
 
@@ -74,6 +74,11 @@ def counts_of_tasks(run: Run) -> dict[str, int]:
     """State -> how many tasks."""
     counted = run.task_runs.values("status").annotate(count=Count("*")).order_by()
     return dict(counted.values_list("status", "count"))
+
+
+def retries_of(actor: Actor, run: Run, limit: int = 5) -> list[Run]:
+    """The latest runs that do this one again."""
+    return list(runs_visible_to(actor).filter(retry_of=run.pk).order_by("-created_at")[:limit])
 
 
 def ids_of_tasks(run: Run, limit: int = 500) -> list[str]:

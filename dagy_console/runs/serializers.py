@@ -64,6 +64,8 @@ def run_out(run: Run) -> dict[str, Any]:
         "task_count": run.task_count,
         "succeeded_count": run.succeeded_count,
         "executions": run.executions,
+        "retry_of": str(run.retry_of_id) if run.retry_of_id else None,
+        "reuses_outputs": run.reuses_outputs,
     }
 
 

@@ -15,5 +15,6 @@ urlpatterns = [
     path("<uuid:run_id>/task/", views.run_task, name="task"),
     path("<uuid:run_id>/artifact/", views.artifact, name="artifact"),
     path("<uuid:run_id>/artifact/download/", views.download_artifact, name="artifact-download"),
+    path("<uuid:run_id>/retry/", views.retry_run, name="retry"),
     path("<uuid:run_id>/cancel/", views.cancel_run, name="cancel"),
 ]

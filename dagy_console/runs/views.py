@@ -64,6 +64,7 @@ def run(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
         "tasks": shown.task_rows(found, tasks),
         "tasks_left": total - len(tasks),
         "axis": shown.axis(found),
+        "retries": [shown.run_row(retry) for retry in selectors.retries_of(request.actor, found)],
         "links": links_of(request.actor, found),
         "changes": [entry_row(entry) for entry in selectors.changes_before(request.actor, found)],
         "compared": comparing.last_success(found),
@@ -217,3 +218,15 @@ def cancel_run(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
     if request.POST.get("from") == "stuck":
         return redirect("runs:stuck")
     return redirect("runs:run", run_id)
+
+
+@require_POST
+def retry_run(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
+    try:
+        started = triggering.retry(
+            actor=request.actor, run_id=run_id, from_failure="from_failure" in request.POST, via="console"
+        )
+    except Conflict as error:
+        messages.error(request, error.detail)
+        return redirect("runs:run", run_id)
+    return redirect("runs:run", started.pk)

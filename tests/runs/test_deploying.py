@@ -161,6 +161,7 @@ def zip_of(name: str, *, attributes: int = 0) -> bytes:
         (zip_of("C:\\evil.py"), "may lie outside"),
         (zip_of("link", attributes=stat.S_IFLNK | 0o777), "no plain file (a link?)"),
     ],
+    ids=["nothing", "a beginning", "above", "above, hidden", "absolute", "a drive", "a link"],
 )
 def test_a_bundle_that_is_not_safe_is_refused(deploy: Any, data: bytes, said: str) -> None:
     import hashlib

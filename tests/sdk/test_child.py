@@ -94,6 +94,8 @@ class Child:
             "grace_seconds": 0.5,
             "max_artifact_bytes": 4000,
             "silence_seconds": 20,
+            "reused_from": None,
+            "reused": {},
             **options,
         }
         request = {

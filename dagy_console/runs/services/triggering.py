@@ -1,5 +1,6 @@
 """Starting runs."""
 
+import uuid
 from typing import Any
 
 from celery import current_app
@@ -12,7 +13,8 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Conflict, FieldError, Invalid
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
-from dagy_console.runs.models import Deployment, Flow, Run
+from dagy_console.runs import selectors
+from dagy_console.runs.models import Deployment, Flow, Run, RunStatus
 
 QUEUE = "runs"
 
@@ -31,25 +33,46 @@ def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any],
         raise Invalid.field("flow", f"there is no flow {flow!r} in {org_id}")
     if found.latest is None:
         raise Conflict(f"Nothing of {flow} is deployed: `dagy deploy` sends its code.")
-    if suspensions_of([org_id]):
-        raise Conflict(f"{org_id} is suspended: its flows don't run until that is lifted.")
     _check_names(found.latest, parameters)
+    return _start(found, found.latest, Action.RUN_TRIGGERED, actor=actor, via=via, parameters=parameters)
+
+
+@transaction.atomic
+def retry(*, actor: Actor, run_id: uuid.UUID, from_failure: bool = False, via: str = "api") -> Run:
+    """A new run of the same version with the same parameters. `from_failure` takes over the outputs of the tasks that
+    succeeded, and runs only the others.
+
+    Raises PermissionDenied, NotFound; Conflict (it goes on; it has succeeded, and nothing failed; the organization is
+    suspended).
+    """
+    run = selectors.get_run(actor, run_id, Permission.RUNS_TRIGGER)
+    if not run.is_final:
+        raise Conflict("The run goes on: wait for its end, or cancel it first.")
+    if from_failure and run.status == RunStatus.SUCCEEDED:
+        raise Conflict("The run has succeeded: there is no failure to go on from. Run it again as a whole.")
+    again = {"parameters": run.parameters, "retry_of": run, "reuses_outputs": from_failure}
+    return _start(run.flow, run.deployment, Action.RUN_RETRIED, actor=actor, via=via, **again)
+
+
+def _start(flow: Flow, deployment: Deployment, action: Action, *, actor: Actor, via: str, **columns: Any) -> Run:
+    if suspensions_of([flow.organization_id]):
+        raise Conflict(f"{flow.organization_id} is suspended: its flows don't run until that is lifted.")
     run = Run.objects.create(
-        organization_id=org_id,
-        flow=found,
-        deployment=found.latest,
+        organization_id=flow.organization_id,
+        flow=flow,
+        deployment=deployment,
         trigger=via,
         triggered_by=actor.email,
-        parameters=parameters,
+        **columns,
     )
     record(
-        Action.RUN_TRIGGERED,
+        action,
         actor=actor,
         resource_type="run",
         resource_id=str(run.pk),
-        resource_name=flow,
-        org_id=org_id,
-        after=run.snapshot() | {"parameters": parameters},
+        resource_name=flow.name,
+        org_id=flow.organization_id,
+        after=run.snapshot() | {"parameters": run.parameters},
     )
     transaction.on_commit(lambda: hand_over(run), robust=True)
     return run
