@@ -98,6 +98,7 @@ GIVEN_PAGES |= {
     "runs:artifact": ("GET", {"task": "load", "name": "no such"}, 404),
     "runs:artifact-download": ("GET", {"task": "load", "name": "no such"}, 404),
     "runs:stuck": ("GET", {}, 200),
+    "runs:many": ("GET", {"q": "status:QUEUED"}, 200),
     "runs:new": ("GET", {}, 200),
     "runs:cancel": ("POST", {}, 302),
     "runs:retry": ("POST", {}, 302),
@@ -131,6 +132,8 @@ GIVEN_OPERATIONS = {
     "GET /deployments": ({}, 200),
     "GET /runs": ({"status": "FAILED"}, 200),
     "POST /runs": ({"flow": "nightly"}, 422),
+    "POST /runs/cancel": ({"q": "status:QUEUED", "expected_count": 5}, 409),
+    "POST /runs/retry": ({"q": "status:FAILED", "expected_count": 5}, 409),
     "GET /runs/stuck": ({}, 200),
     "GET /runs/{run_id}": ({}, 200),
     "GET /runs/{run_id}/logs": ({}, 200),
@@ -162,6 +165,7 @@ ARGUMENTS = {
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
     "runs:run": "run",
+    "runs:many": "deed",
     "runs:log": "run",
     "runs:log-text": "run",
     "runs:graph": "run",
@@ -244,6 +248,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "flow": str(run.flow_id),
         "run": str(run.pk),
         "task_id": "load",
+        "deed": "cancel",
         "name": "nosuch",
     }
 

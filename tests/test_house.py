@@ -47,7 +47,7 @@ from dagy_console.exceptions.trace import services as download
 from dagy_console.runs.models import Run
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to, runs_visible_to
-from dagy_console.runs.services import cancelling, deploying, triggering
+from dagy_console.runs.services import cancelling, deploying, many, triggering
 from tests.runs.support import a_run, bundle
 
 ROOT = Path(settings_module.__file__).parent
@@ -147,9 +147,15 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.cancel: lambda: cancelling.cancel(actor=actor, run_id=Run.objects.get().pk),
         triggering.retry: lambda: triggering.retry(actor=actor, run_id=Run.objects.get(status="CANCELLED").pk),
+        many.cancel_matching: lambda: many.cancel_matching(
+            actor=actor, query=RUNS.parse("status:QUEUED"), expected_count=1
+        ),
+        many.retry_matching: lambda: many.retry_matching(
+            actor=actor, query=RUNS.parse("status:CANCELLED"), expected_count=1
+        ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling)
+    runs = (deploying, triggering, cancelling, many)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, *runs)
     services = {
         function

@@ -11,7 +11,7 @@ from dagy_console.core.errors import Invalid
 from dagy_console.core.http import refuse_other_sites
 from dagy_console.core.permissions import Permission
 from dagy_console.core.times import to_rfc3339
-from dagy_console.listing.api import ListParams, list_page
+from dagy_console.listing.api import ListParams, list_page, parsed
 from dagy_console.runs import bundles, logs, selectors, stuck
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.serializers import (
@@ -25,7 +25,7 @@ from dagy_console.runs.serializers import (
     run_out,
     stuck_out,
 )
-from dagy_console.runs.services import cancelling, deploying, downloading, triggering
+from dagy_console.runs.services import cancelling, deploying, downloading, many, triggering
 
 router = StrictRouter(tags=["flows and runs"])
 
@@ -78,6 +78,23 @@ class CancelIn(BodyIn):
 
 class RetryIn(BodyIn):
     from_failure: bool = Field(False, description="Take over the outputs of the tasks that succeeded.")
+
+
+class ManyIn(BodyIn):
+    q: Text = Field(max_length=2_000, description="As in the search box.")
+    expected_count: int = Field(ge=0, description="How many runs you know that this hits.")
+
+
+class CancelManyIn(ManyIn):
+    reason: Text = Field("", max_length=500)
+
+
+class RetryManyIn(ManyIn):
+    from_failure: bool = True
+
+
+class ManyOut(Schema):
+    count: int
 
 
 class FlowOut(Schema):
@@ -272,6 +289,26 @@ def trigger_run(request: ApiRequest, body: TriggerIn) -> Status[dict[str, Any]]:
     org_id = _org_of(request, body.org_id, Permission.RUNS_TRIGGER)
     run = triggering.trigger(actor=request.actor, org_id=org_id, flow=body.flow, parameters=body.parameters)
     return Status(201, run_out(run))
+
+
+@router.post("/runs/cancel", idempotent=True, response={200: ManyOut, **BODY_PROBLEMS, **problems(409)})
+def cancel_runs(request: ApiRequest, body: CancelManyIn) -> dict[str, int]:
+    """Stop all runs of a search that wait or go on, 1,000 at most. 409 where others match than you counted."""
+    query = parsed(RUNS, body.q)
+    count = many.cancel_matching(
+        actor=request.actor, query=query, expected_count=body.expected_count, reason=body.reason
+    )
+    return {"count": count}
+
+
+@router.post("/runs/retry", idempotent=True, response={200: ManyOut, **BODY_PROBLEMS, **problems(409)})
+def retry_runs(request: ApiRequest, body: RetryManyIn) -> dict[str, int]:
+    """Start all runs of a search again that failed or were cancelled, 1,000 at most, and were not yet."""
+    query = parsed(RUNS, body.q)
+    count = many.retry_matching(
+        actor=request.actor, query=query, expected_count=body.expected_count, from_failure=body.from_failure
+    )
+    return {"count": count}
 
 
 @router.get("/runs/{run_id}", response={200: RunDetailOut, **PROBLEMS})

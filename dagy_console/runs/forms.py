@@ -10,8 +10,10 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError, FieldError, Invalid
 from dagy_console.core.forms import add_errors
 from dagy_console.core.permissions import Permission
+from dagy_console.listing.language import BadQuery, Query
 from dagy_console.runs import logs
 from dagy_console.runs.models import Run
+from dagy_console.runs.search import RUNS
 from dagy_console.runs.selectors import flows_visible_to
 
 _SHOWN = 200
@@ -49,6 +51,23 @@ class TriggerForm(forms.Form):
         if not isinstance(found, dict):
             raise forms.ValidationError('Write a JSON object, such as {"day": "2026-01-15"}.')
         return found
+
+
+class ManyForm(forms.Form):
+    """A search whose runs are cancelled or started again, and how many of them the person has seen."""
+
+    q = forms.CharField(required=False, max_length=2_000)
+    expected_count = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+
+    def clean_q(self) -> Query:
+        return _parsed(self.cleaned_data["q"])
+
+
+def _parsed(text: str) -> Query:
+    try:
+        return RUNS.parse(text)
+    except BadQuery as error:
+        raise forms.ValidationError(f"The search can't be read: {error.message}.") from None
 
 
 class LogForm(forms.Form):

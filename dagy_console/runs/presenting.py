@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Count, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
@@ -202,6 +203,21 @@ def stuck_row(kind: Stuck, actor: Actor) -> dict[str, Any]:
     """One kind of stuck runs, with the first of them."""
     rows = [run_row(run) | run_head(run, actor) | {"worker": visible(run.worker)} for run in kind.runs]
     return {"kind": kind.kind, "title": kind.title, "advice": kind.advice, "count": kind.count, "rows": rows}
+
+
+def many_context(deed: Any, query: Query, rows: QuerySet[Run], *, most: int) -> dict[str, Any]:
+    """What would be done to the runs of a search."""
+    count = rows.order_by()[: most + 1].count()
+    counts = rows.order_by().values_list("status").annotate(count=Count("pk"))
+    return {
+        "deed": deed,
+        "query_text": query.text,
+        "back_url": query.url,
+        "count": count,
+        "is_too_many": count > most,
+        "states": [(status.lower(), number) for status, number in counts],
+        "rows": [run_row(run) for run in rows.order_by("-created_at", "-pk")[:10]],
+    }
 
 
 def log_rows(run: Run, query: LogQuery, lines: Sequence[LogLine], *, marked: int | None = None) -> list[dict[str, Any]]:

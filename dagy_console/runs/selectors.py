@@ -8,6 +8,7 @@ from django.db.models import Case, Count, IntegerField, QuerySet, When
 
 from dagy.artifacts import OUTPUT_NAME
 from dagy.states import State
+from dagy_console.accounts.selectors import suspensions_in_force
 from dagy_console.audit import selectors as audit
 from dagy_console.audit.actions import Action, Nature
 from dagy_console.audit.models import AuditEntry
@@ -15,6 +16,7 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
+from dagy_console.listing.language import Query
 from dagy_console.runs.models import Deployment, Flow, Run, RunStatus, TaskRun
 
 CHANGES_SPAN, CHANGES_SHOWN = timedelta(hours=1), 5
@@ -138,3 +140,17 @@ def changes_before(actor: Actor, run: Run) -> list[AuditEntry]:
     entries = audit.visible_to(actor).filter(org_id=run.organization_id, at__lte=until, at__gt=until - CHANGES_SPAN)
     changes = [action.value for action in Action if action.nature is not Nature.READS and action not in _NO_CHANGE]
     return list(entries.filter(action__in=changes).order_by("-at", "-id")[:CHANGES_SHOWN])
+
+
+def cancellable(actor: Actor, query: Query) -> QuerySet[Run]:
+    """What of a search can be cancelled. Raises PermissionDenied."""
+    rows = runs_visible_to(actor, Permission.RUNS_CANCEL).filter(query.as_q())
+    return rows.filter(status__in=(RunStatus.QUEUED, RunStatus.RUNNING))
+
+
+def retryable(actor: Actor, query: Query) -> QuerySet[Run]:
+    """What of a search failed or was cancelled, and was not started again yet. Raises PermissionDenied."""
+    rows = runs_visible_to(actor, Permission.RUNS_TRIGGER).filter(query.as_q())
+    suspended = suspensions_in_force().values("organization")
+    rows = rows.filter(status__in=(RunStatus.FAILED, RunStatus.CANCELLED), retries=None)
+    return rows.exclude(organization__in=suspended)

@@ -6,6 +6,7 @@ app_name = "runs"
 urlpatterns = [
     path("", views.runs, name="list"),
     path("new/", views.new_run, name="new"),
+    path("all/<str:deed>/", views.many_runs, name="many"),
     path("stuck/", views.stuck_runs, name="stuck"),
     path("<uuid:run_id>/", views.run, name="run"),
     path("<uuid:run_id>/log/", views.run_log, name="log"),

@@ -11,20 +11,22 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from dagy_console.audit.serializers import entry_row
 from dagy_console.core import artifacts
-from dagy_console.core.errors import Conflict, Invalid
+from dagy_console.core.errors import Conflict, Invalid, NotFound
+from dagy_console.core.forms import add_errors
 from dagy_console.core.http import ConsoleRequest, refuse_other_sites, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.core.visible import visible
+from dagy_console.core.words import counted
 from dagy_console.listing.page import search_page
 from dagy_console.runs import comparing, logs, selectors, stuck
 from dagy_console.runs import presenting as shown
 from dagy_console.runs.drawing import graph
-from dagy_console.runs.forms import LogForm, TriggerForm
+from dagy_console.runs.forms import LogForm, ManyForm, TriggerForm
 from dagy_console.runs.models import Run, TaskRun, artifact_key
 from dagy_console.runs.registry import links_of
 from dagy_console.runs.search import RUNS
 from dagy_console.runs.serializers import log_line_text
-from dagy_console.runs.services import cancelling, downloading, triggering
+from dagy_console.runs.services import cancelling, downloading, many, triggering
 
 # So many tasks, artifacts and lines of a log stand on one page.
 TASKS_SHOWN, ARTIFACTS_SHOWN, LINES_SHOWN = 60, 10, 300
@@ -230,3 +232,25 @@ def retry_run(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
         messages.error(request, error.detail)
         return redirect("runs:run", run_id)
     return redirect("runs:run", started.pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def many_runs(request: ConsoleRequest, deed: str) -> HttpResponse:
+    """All that match a search: what would be done, and then that."""
+    chosen = many.DEEDS.get(deed)
+    if chosen is None:
+        raise NotFound("There is no such deed.")
+    request.actor.require_somewhere(chosen.permission)
+    form = ManyForm(request.POST if request.method == "POST" else {"expected_count": 0, **request.GET.dict()})
+    query = form.cleaned_data["q"] if form.is_valid() or "q" in form.cleaned_data else RUNS.query()
+    if request.method == "POST" and form.is_valid():
+        try:
+            done = chosen.act(actor=request.actor, query=query, expected_count=form.cleaned_data["expected_count"])
+        except (Invalid, Conflict) as error:
+            add_errors(form, error)
+        else:
+            messages.success(request, f"{chosen.past} {counted(done, 'run')}.")
+            return redirect(query.url)
+    context = shown.many_context(chosen, query, chosen.rows(request.actor, query), most=many.MOST)
+    context |= {"nav": "runs", "form": form}
+    return render_page(request, "runs/many.html", context, status=422 if form.errors else 200)

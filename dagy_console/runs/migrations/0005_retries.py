@@ -5,20 +5,21 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('runs', '0004_log_trouble'),
+        ("runs", "0004_log_trouble"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='run',
-            name='retry_of',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='retries', to='runs.run'),
+            model_name="run",
+            name="retry_of",
+            field=models.ForeignKey(
+                null=True, on_delete=django.db.models.deletion.PROTECT, related_name="retries", to="runs.run"
+            ),
         ),
         migrations.AddField(
-            model_name='run',
-            name='reuses_outputs',
+            model_name="run",
+            name="reuses_outputs",
             field=models.BooleanField(default=False),
         ),
     ]
