@@ -13,6 +13,7 @@ from dagy_console.customers.api import router as customers
 from dagy_console.exceptions.api import router as exceptions
 from dagy_console.exceptions.deletions.api import router as deletions
 from dagy_console.runs.api import router as flows
+from dagy_console.runs.schedules.api import router as schedules
 
 api = ConsoleApi(
     title="Dagy Console",
@@ -22,5 +23,17 @@ api = ConsoleApi(
     docs_decorator=read_only,
     openapi_url="/openapi.json",
 )
-for router in (accounts, api_keys, team, impersonations, sessions, customers, flows, exceptions, deletions, audit):
+for router in (
+    accounts,
+    api_keys,
+    team,
+    impersonations,
+    sessions,
+    customers,
+    flows,
+    schedules,
+    exceptions,
+    deletions,
+    audit,
+):
     api.add_router("", router)

@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": RECONCILE_SECONDS},
     },
     "resume-jobs": {"task": "core.resume_jobs", "schedule": 5, "options": {"expires": 5}},
+    "start-scheduled-runs": {"task": "runs.schedule", "schedule": 5, "options": {"expires": 5}},
     "resume-runs": {"task": "runs.resume", "schedule": 5, "options": {"expires": 5}},
     "make-partitions": {"task": "core.make_partitions", "schedule": 3600, "options": {"expires": 3600}},
     "record-denials": {"task": "accounts.record_denials", "schedule": 60, "options": {"expires": 60}},

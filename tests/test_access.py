@@ -25,7 +25,7 @@ from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.runs.models import TaskRun
 from tests.conftest import PASSWORD
-from tests.runs.support import a_run
+from tests.runs.support import a_run, a_schedule
 
 # Door -> (for a page: method;) what it is given, and what a super admin gets, for whom that succeeds.
 GIVEN_PAGES = {
@@ -97,6 +97,11 @@ GIVEN_PAGES |= {
     "runs:task": ("GET", {"id": "load"}, 200),
     "runs:artifact": ("GET", {"task": "load", "name": "no such"}, 404),
     "runs:artifact-download": ("GET", {"task": "load", "name": "no such"}, 404),
+    "schedules:list": ("GET", {}, 200),
+    "schedules:new": ("GET", {}, 200),
+    "schedules:schedule": ("GET", {}, 200),
+    "schedules:pause": ("POST", {"paused": "1"}, 302),
+    "schedules:delete": ("POST", {}, 302),
     "runs:stuck": ("GET", {}, 200),
     "runs:many": ("GET", {"q": "status:QUEUED"}, 200),
     "runs:new": ("GET", {}, 200),
@@ -132,6 +137,10 @@ GIVEN_OPERATIONS = {
     "GET /deployments": ({}, 200),
     "GET /runs": ({"status": "FAILED"}, 200),
     "POST /runs": ({"flow": "nightly"}, 422),
+    "GET /schedules": ({}, 200),
+    "POST /schedules": ({"flow": "nightly", "cron": "0 6 * * *"}, 422),
+    "PATCH /schedules/{schedule_id}": ({"paused": True}, 200),
+    "DELETE /schedules/{schedule_id}": ({}, 204),
     "POST /runs/cancel": ({"q": "status:QUEUED", "expected_count": 5}, 409),
     "POST /runs/retry": ({"q": "status:FAILED", "expected_count": 5}, 409),
     "GET /runs/stuck": ({}, 200),
@@ -164,6 +173,9 @@ ARGUMENTS = {
     "accounts:member": "org user",
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
+    "schedules:schedule": "schedule",
+    "schedules:pause": "schedule",
+    "schedules:delete": "schedule",
     "runs:run": "run",
     "runs:many": "deed",
     "runs:log": "run",
@@ -247,6 +259,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "passkey": "1",
         "flow": str(run.flow_id),
         "run": str(run.pk),
+        "schedule": str(a_schedule(run.flow).pk),
         "task_id": "load",
         "deed": "cancel",
         "name": "nosuch",

@@ -61,6 +61,9 @@ class Action(StrEnum):
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"
     FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
+    SCHEDULE_CREATED = "schedule.created", "Made a schedule"
+    SCHEDULE_CHANGED = "schedule.changed", "Changed a schedule"
+    SCHEDULE_DELETED = "schedule.deleted", "Deleted a schedule"
     RUN_TRIGGERED = "run.triggered", "Started a run"
     ARTIFACT_DOWNLOADED = "artifact.downloaded", "Downloaded an artifact of a run", Nature.READS
     RUN_RETRIED = "run.retried", "Started a run again"

@@ -7,12 +7,12 @@ from django.http import HttpResponse
 from ninja import Field, Query, Schema, Status
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text, problems
-from dagy_console.core.errors import Invalid
 from dagy_console.core.http import refuse_other_sites
 from dagy_console.core.permissions import Permission
 from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.api import ListParams, list_page, parsed
 from dagy_console.runs import bundles, logs, selectors, stuck
+from dagy_console.runs.organizations import org_of
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.serializers import (
     artifact_out,
@@ -251,7 +251,7 @@ def get_flow(request: ApiRequest, flow_id: UUID) -> dict[str, Any]:
 )
 def create_deployment(request: ApiRequest, params: Query[DeployParams]) -> Status[dict[str, Any]]:
     """Deploy a version of a flow. The body is the zip of its code (`application/zip`, 10 MB at most)."""
-    org_id = _org_of(request, params.org_id, Permission.FLOWS_WRITE)
+    org_id = org_of(request.actor, params.org_id, Permission.FLOWS_WRITE)
     deployment = deploying.deploy(
         actor=request.actor,
         org_id=org_id,
@@ -286,7 +286,7 @@ def list_stuck_runs(request: ApiRequest) -> dict[str, Any]:
 @router.post("/runs", idempotent=True, response={201: RunOut, **BODY_PROBLEMS, **problems(409)})
 def trigger_run(request: ApiRequest, body: TriggerIn) -> Status[dict[str, Any]]:
     """Start a run of a flow's latest version. 409 where nothing is deployed, or the organization is suspended."""
-    org_id = _org_of(request, body.org_id, Permission.RUNS_TRIGGER)
+    org_id = org_of(request.actor, body.org_id, Permission.RUNS_TRIGGER)
     run = triggering.trigger(actor=request.actor, org_id=org_id, flow=body.flow, parameters=body.parameters)
     return Status(201, run_out(run))
 
@@ -362,12 +362,3 @@ def retry_run(request: ApiRequest, run_id: UUID, body: RetryIn) -> Status[dict[s
     """A new run of the same version with the same parameters. 409 where it goes on, or has nothing that failed."""
     run = triggering.retry(actor=request.actor, run_id=run_id, from_failure=body.from_failure)
     return Status(201, run_out(run))
-
-
-def _org_of(request: ApiRequest, org_id: str | None, permission: Permission) -> str:
-    """Where no organization is named, the only one that the actor is in."""
-    found = org_id or request.actor.org_id
-    if not found:
-        request.actor.require_somewhere(permission)
-        raise Invalid.field("org_id", "say for which organization")
-    return found

@@ -13,8 +13,9 @@ from dagy_console.customers.registry import Figure, Hit, Panel
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
 from dagy_console.runs import selectors
-from dagy_console.runs.models import Run, RunStatus
+from dagy_console.runs.models import Run, RunStatus, Schedule
 from dagy_console.runs.presenting import run_row
+from dagy_console.runs.schedules import services as schedules
 from dagy_console.runs.search import RUNS
 from dagy_console.runs.services import suspending
 
@@ -24,7 +25,9 @@ def register() -> None:
     registry.add_panel(Panel("runs", "runs/_customer.html", _latest, order=20))
     registry.add_hit(Hit("running_runs", "running run", _running))
     registry.add_hit(Hit("queued_runs", "queued run", _queued))
+    registry.add_hit(Hit("schedules", "schedule", _schedules))
     registry.on_suspended.append(suspending.on_suspended)
+    registry.on_lifted.append(schedules.on_lifted)
 
 
 def _failed_of_a_day() -> Combinable:
@@ -47,6 +50,10 @@ def _latest(actor: Actor, org_id: str) -> dict[str, Any]:
 
 def _running(org_id: str) -> int:
     return Run.objects.filter(organization=org_id, status__in=(RunStatus.RUNNING, RunStatus.CANCELLING)).count()
+
+
+def _schedules(org_id: str) -> int:
+    return Schedule.objects.filter(organization=org_id, paused=False).count()
 
 
 def _queued(org_id: str) -> int:

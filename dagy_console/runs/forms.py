@@ -12,24 +12,29 @@ from dagy_console.core.forms import add_errors
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.language import BadQuery, Query
 from dagy_console.runs import logs
-from dagy_console.runs.models import Run
+from dagy_console.runs.models import Flow, Run
 from dagy_console.runs.search import RUNS
 from dagy_console.runs.selectors import flows_visible_to
 
 _SHOWN = 200
 
 
-class TriggerForm(forms.Form):
+class FlowForm(forms.Form):
     """A flow that was deployed, and its parameters as a JSON object."""
 
+    permission = Permission.RUNS_TRIGGER
     flow = forms.ChoiceField()
     parameters = forms.CharField(
         required=False, strip=False, max_length=100_000, help_text='A JSON object, such as {"day": "2026-01-15"}.'
     )
 
-    def __init__(self, data: Any = None, *, actor: Actor, chosen: str = "") -> None:
+    def __init__(self, data: Any = None, *, actor: Actor, chosen: str = "", is_of_a_flow: bool = False) -> None:
         super().__init__(data, initial={"flow": chosen, "parameters": "{}"})
-        flows = flows_visible_to(actor, Permission.RUNS_TRIGGER).exclude(latest=None).order_by("name", "organization")
+        self.found: dict[str, Flow] = {}
+        if is_of_a_flow:
+            del self.fields["flow"]
+            return
+        flows = flows_visible_to(actor, self.permission).exclude(latest=None).order_by("name", "organization")
         self.found = {str(flow.pk): flow for flow in flows[:_SHOWN]}
         choices = [(key, f"{flow.name} · {flow.organization_id}") for key, flow in self.found.items()]
         self.fields["flow"].choices = choices  # type: ignore[attr-defined]
@@ -42,6 +47,17 @@ class TriggerForm(forms.Form):
         if not error.errors:
             self.add_error(None, error.detail)
 
+    def chosen_flow(self) -> Flow:
+        return self.found[self.cleaned_data["flow"]]
+
+    def show(self, *, parameters: dict[str, Any], **values: Any) -> None:
+        """Begin with what is there."""
+        self.initial = {
+            **self.initial,
+            **values,
+            "parameters": json.dumps(parameters, ensure_ascii=False, indent=2),
+        }
+
     def clean_parameters(self) -> dict[str, Any]:
         text = self.cleaned_data["parameters"].strip() or "{}"
         try:
@@ -51,6 +67,10 @@ class TriggerForm(forms.Form):
         if not isinstance(found, dict):
             raise forms.ValidationError('Write a JSON object, such as {"day": "2026-01-15"}.')
         return found
+
+
+class TriggerForm(FlowForm):
+    pass
 
 
 class ManyForm(forms.Form):

@@ -112,6 +112,41 @@ def edges(graph: dict[str, Any]) -> dict[str, list[str]] | None:
     return None if tasks is None else {task["task_id"]: task["depends_on"] for task in tasks}
 
 
+class Schedule(models.Model):
+    """When a flow's latest version is run by itself."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="schedules")
+    flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="schedules")
+    cron = models.CharField(max_length=100)
+    time_zone = models.CharField(max_length=100)
+    parameters = models.JSONField(default=dict)
+    paused = models.BooleanField(default=False)
+    # Whether a run is started for each time that was missed.
+    catch_up = models.BooleanField(default=False)
+    next_at = models.DateTimeField()
+    # Why the last time started nothing.
+    problem = models.TextField(blank=True)
+    created_by = models.CharField(max_length=254)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["organization", "-created_at", "-id"], name="schedule_of_organization"),
+            models.Index(fields=["flow", "-created_at", "-id"], name="schedule_of_flow"),
+            models.Index(fields=["-created_at", "-id"], name="schedule_newest"),
+            models.Index(fields=["next_at"], condition=models.Q(paused=False), name="schedule_due"),
+            GinIndex(OpClass("cron", name="gin_trgm_ops"), name="schedule_by_text"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cron} {self.time_zone}"
+
+    def snapshot(self) -> dict[str, Any]:
+        names = ("cron", "time_zone", "parameters", "paused", "catch_up")
+        return {"flow": self.flow.name, **{name: getattr(self, name) for name in names}}
+
+
 class Run(Leased):
     """One execution of a flow. A worker holds its lease while its child process lives."""
 
@@ -124,6 +159,9 @@ class Run(Leased):
     reason = models.TextField(blank=True)
     trigger = models.CharField(max_length=20)
     triggered_by = models.CharField(max_length=254)
+    # The schedule's time that it was started for. Its id is kept as a number: a schedule may be deleted.
+    schedule_id = models.UUIDField(null=True)
+    scheduled_for = models.DateTimeField(null=True)
     parameters = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True)
@@ -145,6 +183,9 @@ class Run(Leased):
     succeeded_count = models.PositiveIntegerField(default=0)
 
     class Meta:
+        constraints = [
+            models.UniqueConstraint("schedule_id", "scheduled_for", name="a_scheduled_time_is_started_once"),
+        ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="run_newest"),
             models.Index(fields=["organization", "-created_at", "-id"], name="run_of_organization"),

@@ -31,6 +31,20 @@ DEPLOYMENTS = Listing(
     text_heading="Text in the label",
     example="flow:nightly  by:bob@example.com  after:-7d",
 )
+SCHEDULES = Listing(
+    page="schedules:list",
+    noun="schedule",
+    keys=(
+        Key("flow", "flow__name", "Flow", facet=True, parameter="flow", example="nightly"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+        Key("zone", "time_zone", "Time zone", facet=True, parameter="time_zone", example="Europe/Berlin"),
+    ),
+    time="created_at",
+    tie="id",
+    text="cron",
+    text_heading="Text in the cron expression",
+    example="flow:nightly  org:org_123  zone:Europe/Berlin",
+)
 RUNS = Listing(
     page="runs:list",
     noun="run",

@@ -12,6 +12,14 @@ def execute(run_id: str) -> None:
     executing.execute(uuid.UUID(run_id))
 
 
+@shared_task(name="runs.schedule")
+def schedule() -> None:
+    """Every few seconds: what is due. Two at once share it."""
+    from dagy_console.runs.schedules import services
+
+    services.start_due()
+
+
 @shared_task(name="runs.resume")
 def resume() -> None:
     """Every few seconds: runs that nobody works on, for a lost message or a lost worker."""

@@ -195,7 +195,7 @@ def new_run(request: ConsoleRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else None
     form = TriggerForm(given, actor=request.actor, chosen=request.GET.get("flow", ""))
     if form.is_valid():
-        flow = form.found[form.cleaned_data["flow"]]
+        flow = form.chosen_flow()
         try:
             started = triggering.trigger(
                 actor=request.actor,

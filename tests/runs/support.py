@@ -6,9 +6,12 @@ import json
 import urllib.parse
 import urllib.request
 import zipfile
+from datetime import timedelta
 from typing import Any
 
-from dagy_console.runs.models import Deployment, Flow, Run
+from django.utils import timezone
+
+from dagy_console.runs.models import Deployment, Flow, Run, Schedule
 
 FLOWS = """
 from dagy import flow, task
@@ -61,6 +64,18 @@ class Caller:
     def trigger(self, flow: str, **parameters: Any) -> dict[str, Any]:
         run: dict[str, Any] = self.call("/runs", {"flow": flow, "parameters": parameters})
         return run
+
+
+def a_schedule(flow: Flow) -> Schedule:
+    """Every day at six, by UTC."""
+    return Schedule.objects.create(
+        organization_id=flow.organization_id,
+        flow=flow,
+        cron="0 6 * * *",
+        time_zone="UTC",
+        next_at=timezone.now() + timedelta(hours=1),
+        created_by="bob@blue.example",
+    )
 
 
 def a_run(org_id: str, *, name: str = "nightly") -> Run:

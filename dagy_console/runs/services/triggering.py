@@ -1,6 +1,7 @@
 """Starting runs."""
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from celery import current_app
@@ -9,12 +10,12 @@ from django.db import transaction
 from dagy_console.accounts.selectors import suspensions_of
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
-from dagy_console.core.actors import Actor
+from dagy_console.core.actors import SYSTEM, Actor
 from dagy_console.core.errors import Conflict, FieldError, Invalid
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.runs import selectors
-from dagy_console.runs.models import Deployment, Flow, Run, RunStatus
+from dagy_console.runs.models import Deployment, Flow, Run, RunStatus, Schedule
 
 QUEUE = "runs"
 
@@ -28,13 +29,33 @@ def trigger(*, actor: Actor, org_id: str, flow: str, parameters: dict[str, Any],
     organization is suspended).
     """
     actor.require(Permission.RUNS_TRIGGER, org_id=org_id)
-    found = Flow.objects.select_related("latest").filter(organization=org_id, name=flow).first()
+    found = deployed_flow(org_id, flow)
+    check_parameters(found, parameters)
+    return _start(found, Action.RUN_TRIGGERED, actor=actor, via=via, parameters=parameters)
+
+
+def deployed_flow(org_id: str, name: str) -> Flow:
+    """Raises Invalid (there is none), Conflict (nothing of it is deployed)."""
+    found = Flow.objects.select_related("latest", "latest__flow").filter(organization=org_id, name=name).first()
     if found is None:
-        raise Invalid.field("flow", f"there is no flow {flow!r} in {org_id}")
+        raise Invalid.field("flow", f"there is no flow {name!r} in {org_id}")
     if found.latest is None:
-        raise Conflict(f"Nothing of {flow} is deployed: `dagy deploy` sends its code.")
-    _check_names(found.latest, parameters)
-    return _start(found, found.latest, Action.RUN_TRIGGERED, actor=actor, via=via, parameters=parameters)
+        raise _nothing_deployed(found)
+    return found
+
+
+def start_scheduled(schedule: Schedule, moment: datetime) -> Run:
+    """A run for a time of a schedule. Raises Invalid: its parameters are wrong for the flow's latest version."""
+    check_parameters(schedule.flow, schedule.parameters)
+    return _start(
+        schedule.flow,
+        Action.RUN_TRIGGERED,
+        actor=SYSTEM,
+        via="schedule",
+        parameters=schedule.parameters,
+        schedule_id=schedule.pk,
+        scheduled_for=moment,
+    )
 
 
 @transaction.atomic
@@ -51,18 +72,23 @@ def retry(*, actor: Actor, run_id: uuid.UUID, from_failure: bool = False, via: s
     if from_failure and run.status == RunStatus.SUCCEEDED:
         raise Conflict("The run has succeeded: there is no failure to go on from. Run it again as a whole.")
     again = {"parameters": run.parameters, "retry_of": run, "reuses_outputs": from_failure}
-    return _start(run.flow, run.deployment, Action.RUN_RETRIED, actor=actor, via=via, **again)
+    return _start(run.flow, Action.RUN_RETRIED, actor=actor, via=via, deployment=run.deployment, **again)
 
 
-def _start(flow: Flow, deployment: Deployment, action: Action, *, actor: Actor, via: str, **columns: Any) -> Run:
+def _start(
+    flow: Flow, action: Action, *, actor: Actor, via: str, deployment: Deployment | None = None, **columns: Any
+) -> Run:
     if suspensions_of([flow.organization_id]):
         raise Conflict(f"{flow.organization_id} is suspended: its flows don't run until that is lifted.")
+    version = deployment or flow.latest
+    if version is None:
+        raise _nothing_deployed(flow)
     run = Run.objects.create(
         organization_id=flow.organization_id,
         flow=flow,
-        deployment=deployment,
+        deployment=version,
         trigger=via,
-        triggered_by=actor.email,
+        triggered_by=actor.email or actor.kind,
         **columns,
     )
     record(
@@ -78,15 +104,21 @@ def _start(flow: Flow, deployment: Deployment, action: Action, *, actor: Actor, 
     return run
 
 
+def _nothing_deployed(flow: Flow) -> Conflict:
+    return Conflict(f"Nothing of {flow.name} is deployed: `dagy deploy` sends its code.")
+
+
 def hand_over(run: Run, *, expires: float | None = None) -> None:
     """To a worker. Where the broker is down, beat finds the run and tries again."""
     current_app.send_task("runs.execute", args=[str(run.pk)], queue=QUEUE, expires=expires)
 
 
-def _check_names(deployment: Deployment, parameters: dict[str, Any]) -> None:
-    known = {parameter["name"]: parameter for parameter in deployment.graph["parameters"]}
+def check_parameters(flow: Flow, parameters: dict[str, Any]) -> None:
+    """By their names, as the flow's latest version has them. Raises Invalid."""
+    graph = flow.latest.graph if flow.latest else {"parameters": []}
+    known = {parameter["name"]: parameter for parameter in graph["parameters"]}
     errors = [
-        FieldError(f"parameters.{name}", f"is unknown: {deployment.flow.name} takes {', '.join(known) or 'none'}")
+        FieldError(f"parameters.{name}", f"is unknown: {flow.name} takes {', '.join(known) or 'none'}")
         for name in parameters
         if name not in known
     ]
