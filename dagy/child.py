@@ -67,6 +67,8 @@ class RunRequest(TypedDict):
     """An earlier run whose outputs are taken over; None: every task is run."""
     reused: dict[str, str]
     """Task id to the directory with its output, and the files in it."""
+    secrets: dict[str, str]
+    """Set in the environment once the process runs: what it was started with is for others on the machine to see."""
     silence_seconds: float
     """After so long without a byte from its parent, the process ends itself and all that it has started."""
 
@@ -90,6 +92,7 @@ def main() -> NoReturn:
     pipe = Pipe(request["fd"], request["spool"], run["max_artifact_bytes"] if run else 0)
     silence = run["silence_seconds"] if run else None
     threading.Thread(target=_end_with_parent, args=(request["fd"], _heart(), silence), daemon=True).start()
+    os.environ.update(run["secrets"] if run else {})
     limit(request["limits"])
     os.chdir(request["code"])
     try:

@@ -14,6 +14,7 @@ from dagy_console.exceptions.api import router as exceptions
 from dagy_console.exceptions.deletions.api import router as deletions
 from dagy_console.runs.api import router as flows
 from dagy_console.runs.schedules.api import router as schedules
+from dagy_console.runs.secrets.api import router as secrets
 
 api = ConsoleApi(
     title="Dagy Console",
@@ -32,6 +33,7 @@ for router in (
     customers,
     flows,
     schedules,
+    secrets,
     exceptions,
     deletions,
     audit,

@@ -26,6 +26,7 @@ urlpatterns = [
     path("console/system/access/", access.page, name="access"),
     path("console/preferences/", core.preferences, name="preferences"),
     path("console/exceptions/", include("dagy_console.exceptions.urls")),
+    path("console/runs/secrets/", include("dagy_console.runs.secrets.urls")),
     path("console/runs/schedules/", include("dagy_console.runs.schedules.urls")),
     path("console/runs/", include("dagy_console.runs.urls")),
     path("console/account/api-keys/", include("dagy_console.accounts.api_keys.urls")),

@@ -44,8 +44,12 @@ from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.exceptions.search import DELETIONS, TRACES, parse
 from dagy_console.exceptions.trace import services as download
-from dagy_console.runs.models import Run
-from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
+from dagy_console.runs.models import Run, Schedule
+from dagy_console.runs.schedules import services as schedules
+from dagy_console.runs.schedules.selectors import visible_to as schedules_visible_to
+from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS, SCHEDULES, SECRETS
+from dagy_console.runs.secrets import services as secrets
+from dagy_console.runs.secrets.selectors import visible_to as secrets_visible_to
 from dagy_console.runs.selectors import deployments_visible_to, flows_visible_to, runs_visible_to
 from dagy_console.runs.services import cancelling, deploying, many, triggering
 from tests.runs.support import a_run, bundle
@@ -147,6 +151,19 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.cancel: lambda: cancelling.cancel(actor=actor, run_id=Run.objects.get().pk),
         triggering.retry: lambda: triggering.retry(actor=actor, run_id=Run.objects.get(status="CANCELLED").pk),
+        schedules.create_schedule: lambda: schedules.create_schedule(
+            actor=actor, org_id="org_blue", flow="nightly", expression="0 6 * * *"
+        ),
+        schedules.change_schedule: lambda: schedules.change_schedule(
+            actor=actor, schedule_id=Schedule.objects.get().pk, paused=True
+        ),
+        schedules.delete_schedule: lambda: schedules.delete_schedule(
+            actor=actor, schedule_id=Schedule.objects.get().pk
+        ),
+        secrets.keep_secret: lambda: secrets.keep_secret(
+            actor=actor, org_id="org_blue", name="DB_PASSWORD", value="correct horse"
+        ),
+        secrets.delete_secret: lambda: secrets.delete_secret(actor=actor, org_id="org_blue", name="DB_PASSWORD"),
         many.cancel_matching: lambda: many.cancel_matching(
             actor=actor, query=RUNS.parse("status:QUEUED"), expected_count=1
         ),
@@ -155,7 +172,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling, many)
+    runs = (deploying, triggering, cancelling, many, schedules, secrets)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, deletion, *runs)
     services = {
         function
@@ -228,7 +245,21 @@ def test_every_list_is_made_in_the_listing_room():
 
 @pytest.mark.parametrize(
     "listing",
-    [TRACES, ENTRIES, DELETIONS, CUSTOMERS, IMPERSONATIONS, SESSIONS, MEMBERS, API_KEYS, FLOWS, DEPLOYMENTS, RUNS],
+    [
+        TRACES,
+        ENTRIES,
+        DELETIONS,
+        CUSTOMERS,
+        IMPERSONATIONS,
+        SESSIONS,
+        MEMBERS,
+        API_KEYS,
+        FLOWS,
+        DEPLOYMENTS,
+        RUNS,
+        SCHEDULES,
+        SECRETS,
+    ],
     ids=lambda listing: listing.page,
 )
 def test_every_key_of_a_list_can_be_searched_by(listing, db):
@@ -244,6 +275,8 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "flows": flows_visible_to(SYSTEM),
         "deployments": deployments_visible_to(SYSTEM),
         "runs:list": runs_visible_to(SYSTEM),
+        "schedules:list": schedules_visible_to(SYSTEM),
+        "secrets:list": secrets_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else "10.0.0.1" if key.name == "ip" else "x"

@@ -61,6 +61,8 @@ class Action(StrEnum):
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"
     FLOW_DEPLOYED = "flow.deployed", "Deployed a version of a flow"
+    SECRET_KEPT = "secret.kept", "Kept a secret", Nature.CREDENTIALS
+    SECRET_DELETED = "secret.deleted", "Deleted a secret", Nature.CREDENTIALS
     SCHEDULE_CREATED = "schedule.created", "Made a schedule"
     SCHEDULE_CHANGED = "schedule.changed", "Changed a schedule"
     SCHEDULE_DELETED = "schedule.deleted", "Deleted a schedule"

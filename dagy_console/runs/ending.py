@@ -47,6 +47,8 @@ def finish(
             failure=failure,
             error_type=failure["error_type"] if failure else "",
             ended_at=timezone.now(),
+            lease_owner=None,
+            lease_until=None,
             task_count=tasks.count(),
             succeeded_count=tasks.filter(status=State.SUCCEEDED).count(),
         )

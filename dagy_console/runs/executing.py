@@ -28,7 +28,9 @@ from dagy_console.core.errors import ConsoleError
 from dagy_console.runs import bundles, ending, reusing
 from dagy_console.runs.children import Child, started
 from dagy_console.runs.journal import Journal, failure_of
+from dagy_console.runs.masking import Mask
 from dagy_console.runs.models import UNFINISHED_RUNS, OnWorkerLost, Run, RunStatus
+from dagy_console.runs.secrets.selectors import values_for_run
 from dagy_console.runs.watching import MAX_ARTIFACT_BYTES, Watcher
 
 log = structlog.get_logger(__name__)
@@ -104,13 +106,14 @@ def _in_child(run: Run, journal: Journal, pulse: _Pulse) -> int:
     bundle = artifacts.read(run.deployment.bundle_key)
     bundles.checked(bundle, run.deployment.sha256, run.deployment.entrypoint)
     with tempfile.TemporaryDirectory(prefix="dagy-reused-") as name:
-        asked = _request(run, reusing.outputs_of(run, Path(name)))
+        secrets = values_for_run(run.organization_id)
+        asked = _request(run, reusing.outputs_of(run, Path(name)), secrets)
         with started(bundle, run.deployment.entrypoint, limits=_LIMITS, run=asked) as child:
             pulse.child, pulse.is_strict = child, _restarts(run)
-            return Watcher(run, child, journal, lambda: _patiently(run, journal.flush)).watch()
+            return Watcher(run, child, journal, Mask(secrets.values()), lambda: _patiently(run, journal.flush)).watch()
 
 
-def _request(run: Run, reused: dict[str, str]) -> RunRequest:
+def _request(run: Run, reused: dict[str, str], secrets: dict[str, str]) -> RunRequest:
     return {
         "run_id": str(run.pk),
         "trigger": run.trigger,
@@ -121,6 +124,7 @@ def _request(run: Run, reused: dict[str, str]) -> RunRequest:
         "max_artifact_bytes": MAX_ARTIFACT_BYTES,
         "reused_from": str(run.retry_of_id) if run.reuses_outputs else None,
         "reused": reused,
+        "secrets": secrets,
         "silence_seconds": SILENCE_SECONDS,
     }
 

@@ -112,6 +112,34 @@ def edges(graph: dict[str, Any]) -> dict[str, list[str]] | None:
     return None if tasks is None else {task["task_id"]: task["depends_on"] for task in tasks}
 
 
+class Secret(models.Model):
+    """What an organization's runs find in their environment. `encrypted`: see core.encryption."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="secrets")
+    name = models.CharField(max_length=100)
+    encrypted = models.TextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    updated_by = models.CharField(max_length=254)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("organization", "name", name="secret_name_is_unique_in_its_organization"),
+        ]
+        indexes = [
+            models.Index(fields=["organization", "-created_at", "-id"], name="secret_of_organization"),
+            models.Index(fields=["-created_at", "-id"], name="secret_newest"),
+            GinIndex(OpClass("name", name="gin_trgm_ops"), name="secret_by_text"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def snapshot(self) -> dict[str, Any]:
+        """Without its value, in any form."""
+        return {"name": self.name, "updated_by": self.updated_by}
+
+
 class Schedule(models.Model):
     """When a flow's latest version is run by itself."""
 

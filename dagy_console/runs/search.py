@@ -31,6 +31,16 @@ DEPLOYMENTS = Listing(
     text_heading="Text in the label",
     example="flow:nightly  by:bob@example.com  after:-7d",
 )
+SECRETS = Listing(
+    page="secrets:list",
+    noun="secret",
+    keys=(Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),),
+    time="created_at",
+    tie="id",
+    text="name",
+    text_heading="Text in the name",
+    example="org:org_123  DB_PASSWORD",
+)
 SCHEDULES = Listing(
     page="schedules:list",
     noun="schedule",

@@ -37,7 +37,8 @@ GRAPH_TASKS = 2_000
 @require_safe
 def runs(request: ConsoleRequest) -> HttpResponse:
     rows = selectors.runs_visible_to(request.actor)
-    context = {"nav": "runs", "may_trigger": request.actor.can_somewhere(Permission.RUNS_TRIGGER)}
+    may = {"may_trigger": Permission.RUNS_TRIGGER, "may_read_secrets": Permission.SECRETS_READ}
+    context = {"nav": "runs"} | {name: request.actor.can_somewhere(permission) for name, permission in may.items()}
     return search_page(request, RUNS, "runs/list.html", rows, row=shown.run_row, context=context)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
@@ -24,6 +23,7 @@ from dagy_console.runs.models import Run, RunStatus, artifact_key
 if TYPE_CHECKING:
     from dagy_console.runs.children import Child
     from dagy_console.runs.journal import Journal
+    from dagy_console.runs.masking import Mask
 
 # What ignores SIGTERM is killed after this.
 GRACE_SECONDS = 5.0
@@ -38,10 +38,12 @@ _MAX_LAST_WORDS = 1 << 20
 class Watcher:
     """Takes the child's lines, has them written several times a second, and passes a cancellation on.
 
-    `flush` writes the journal down and answers the run's status; what it raises ends the watch.
+    `mask` hides secrets; `flush` writes the journal down and answers the run's status: what it raises ends
+    the watch.
     """
 
-    def __init__(self, run: Run, child: Child, journal: Journal, flush: Callable[[], str]) -> None:
+    def __init__(self, run: Run, child: Child, journal: Journal, mask: Mask, flush: Callable[[], str]) -> None:
+        self._mask = mask
         self._run = run
         self._child = child
         self._process = child.process
@@ -104,7 +106,7 @@ class Watcher:
 
     def _take(self, line: bytes, uploads: Uploads) -> None:
         try:
-            message = json.loads(line)
+            message = self._mask.read(line)
         except (ValueError, RecursionError):
             return
         if not isinstance(message, dict):

@@ -14,7 +14,7 @@ from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSI
 from dagy_console.customers.search import CUSTOMERS
 from dagy_console.exceptions.search import TRACES
 from dagy_console.listing.language import Listing
-from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
+from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS, SCHEDULES, SECRETS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -66,7 +66,18 @@ def test_every_key_of_the_search_language_is_listed(heading: str, listing: Listi
 
 def test_every_key_of_the_other_lists_is_listed() -> None:
     text = (DOCS / "api.md").read_text()
-    for listing in (CUSTOMERS, MEMBERS, SESSIONS, IMPERSONATIONS, API_KEYS, FLOWS, DEPLOYMENTS, RUNS):
+    for listing in (
+        CUSTOMERS,
+        MEMBERS,
+        SESSIONS,
+        IMPERSONATIONS,
+        API_KEYS,
+        FLOWS,
+        DEPLOYMENTS,
+        RUNS,
+        SCHEDULES,
+        SECRETS,
+    ):
         (row,) = re.findall(rf"^\| {listing.plural}[^|]* \| ((?:`\w+:` ?)+)\|$", text, re.MULTILINE)
         assert [code.rstrip(":") for code in _codes(row)] == [key.name for key in listing.keys]
 

@@ -96,6 +96,7 @@ class Child:
             "silence_seconds": 20,
             "reused_from": None,
             "reused": {},
+            "secrets": {},
             **options,
         }
         request = {
