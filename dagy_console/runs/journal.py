@@ -21,6 +21,8 @@ MAX_LINES = 1_000
 # Of one run. What comes after is left out, and the last line says so.
 MAX_RUN_LINES = 1_000_000
 _MAX_TASKS = 10_000
+# Larger numbers are lies: no page can say them.
+_MOST = 10**15
 _TASK_STATUSES = frozenset(State) - {State.QUEUED, State.CANCELLING}
 _COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN"
 
@@ -125,7 +127,7 @@ class Journal:
         }
         if attempts is not None:
             columns["attempts"] = plain(attempts[:100])
-            columns["artifacts"] = plain([*_output(told.get("output")), *_dicts(told.get("artifacts"))][:1000])
+            columns["artifacts"] = plain([*_output(told.get("output")), *_named(told.get("artifacts"))][:1000])
             self._details[task_id] = (columns["attempts"], columns["artifacts"])
         elif task_id in self._details:
             columns["attempts"], columns["artifacts"] = self._details[task_id]
@@ -170,7 +172,8 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {_text(key, 200): plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, list):
         return [plain(item, depth + 1) for item in value]
-    return value if isinstance(value, (bool, int)) or value is None else _number(value)
+    is_whole = isinstance(value, int) and abs(value) < _MOST
+    return value if is_whole or value is None else _number(value)
 
 
 def _last_error(attempts: list[dict[str, Any]]) -> object:
@@ -193,12 +196,17 @@ def _dicts(value: Any) -> list[dict[str, Any]]:
     return [item for item in _list(value) if isinstance(item, dict)]
 
 
+def _named(value: Any) -> list[dict[str, Any]]:
+    """Artifacts: without a name there is nothing to ask for."""
+    return [item for item in _dicts(value) if isinstance(item.get("name"), str)]
+
+
 def _text(value: object, most: int) -> str:
     return storable(value, most) if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else None
+    return float(value) if isinstance(value, (int, float)) and abs(value) < _MOST else None
 
 
 def _moment(value: object) -> datetime | None:

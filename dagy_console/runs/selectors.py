@@ -112,13 +112,13 @@ def get_task(run: Run, task_id: str) -> TaskRun:
 def artifacts_of(run: Run) -> list[tuple[TaskRun, dict[str, Any]]]:
     """Each artifact with its task: files first, then outputs, in the order of the tasks."""
     tasks = run.task_runs.exclude(artifacts=[]).only("task_id", "artifacts").order_by("position")
-    found = [(task, kept) for task in tasks for kept in task.artifacts if isinstance(kept.get("name"), str)]
+    found = [(task, kept) for task in tasks for kept in task.artifacts]
     return sorted(found, key=lambda one: one[1]["name"] == OUTPUT_NAME)
 
 
 def get_artifact(run: Run, task_id: str, name: str) -> dict[str, Any]:
     """What is known of it: `name`, `size_bytes`, `content_type`. Raises NotFound."""
-    kept = [one for one in get_task(run, task_id).artifacts if one.get("name") == name]
+    kept = [one for one in get_task(run, task_id).artifacts if one["name"] == name]
     if not kept:
         raise NotFound("This task has left no such artifact.")
     return dict(kept[0])

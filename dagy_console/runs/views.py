@@ -154,7 +154,7 @@ def run_task(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
         "task": shown.task_rows(found, [task])[0],
         "attempts": shown.attempt_rows(task),
         "log_url": shown.log_url(found, logs.LogQuery(task.task_id)),
-        "artifacts": [shown.artifact_row(found, task, kept) for kept in task.artifacts if "name" in kept],
+        "artifacts": [shown.artifact_row(found, task, kept) for kept in task.artifacts],
     }
     return render_page(request, "runs/task.html", context)
 

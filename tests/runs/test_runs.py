@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.db.models import F
+from django.urls import reverse
 from django.utils import timezone
 
 from dagy_console.accounts.models import Membership, Organization, User
@@ -58,7 +59,8 @@ def load(rows, how: str):
         lies = [
             {"kind": "log", "level": [], "message": 5, "task_id": {}, "time": "0001-01-01T00:00:00+14:00"},
             {"kind": "task", "record": {"task_id": "x", "status": {}, "depends_on": 5,
-                                        "attempts": [{"error": {"type": []}}]}},
+                                        "artifacts": [{"name": 5}, {}, 5, {"name": "ok", "size_bytes": 10**400}],
+                                        "attempts": [{"error": {"type": []}, "duration_seconds": -(10**400)}]}},
             {"kind": "task", "record": {"task_id": "y", "started_at": "9999-12-31T23:59:59-14:00",
                                         "duration_seconds": 1e400}},
             {"kind": [], "record": {}},
@@ -222,7 +224,9 @@ def test_what_a_run_leaves_behind_can_not_keep_it_going(place: Place) -> None:
     assert (run.status, run.reason) == ("FAILED", "its process ended with exit code 3 and without a last word")
 
 
-def test_what_the_code_itself_writes_to_the_pipe_can_not_break_its_worker(place: Place) -> None:
+def test_what_the_code_itself_writes_to_the_pipe_can_not_break_its_worker_nor_its_pages(
+    place: Place, browse: Any
+) -> None:
     run = place.run(how="lies")
     assert run.status == "SUCCEEDED"
     assert statuses(run) == {
@@ -233,6 +237,9 @@ def test_what_the_code_itself_writes_to_the_pipe_can_not_break_its_worker(place:
         "y": "CANCELLED",
     }
     assert run.task_runs.get(task_id="y").started_at is None
+    assert run.task_runs.get(task_id="x").artifacts == [{"name": "ok", "size_bytes": None}]
+    for url in (reverse("runs:run", args=[run.pk]), f"{reverse('runs:task', args=[run.pk])}?id=x"):
+        assert browse(place.user).get(url).status_code == 200
 
 
 def test_a_process_that_is_ended_by_a_signal_without_a_name_is_told_of(place: Place) -> None:

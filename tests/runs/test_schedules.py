@@ -114,6 +114,15 @@ def test_times_that_were_missed_are_made_up_for_where_the_schedule_asks_for_it(s
     assert times == [missed, missed + timedelta(hours=1), missed + timedelta(hours=2)]
 
 
+def test_of_a_long_time_without_a_beat_the_latest_times_are_made_up_for(schedule: Schedule) -> None:
+    last = due_now(schedule)
+    Schedule.objects.update(catch_up=True, next_at=last - timedelta(days=8))
+    assert services.start_due() == services.MOST_MISSED
+    times = Run.objects.order_by("scheduled_for").values_list("scheduled_for", flat=True)
+    assert times[len(times) - 1] >= last
+    assert times[0] >= last - timedelta(minutes=services.MOST_MISSED)
+
+
 def test_neither_a_paused_schedule_nor_one_of_a_suspended_organization_is_started(schedule: Schedule) -> None:
     due_now(schedule)
     Schedule.objects.update(paused=True)

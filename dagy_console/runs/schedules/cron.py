@@ -35,13 +35,14 @@ def check(cron: str, time_zone: str) -> None:
 
 def times_after(cron: str, time_zone: str, moment: datetime, *, count: int) -> list[datetime]:
     """The next `count` times after `moment`, in UTC."""
-    return list(islice(_times(cron, time_zone, moment), count))
+    return list(islice(times(cron, time_zone, moment), count))
 
 
 def next_time(cron: str, time_zone: str, moment: datetime) -> datetime:
-    return next(_times(cron, time_zone, moment))
+    return next(times(cron, time_zone, moment))
 
 
-def _times(cron: str, time_zone: str, moment: datetime) -> Iterator[datetime]:
+def times(cron: str, time_zone: str, moment: datetime) -> Iterator[datetime]:
+    """All times after `moment`, without end, in UTC."""
     for found in CronSim(cron, moment.astimezone(ZoneInfo(time_zone))):
         yield found.astimezone(UTC)

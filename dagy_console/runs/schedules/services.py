@@ -1,7 +1,9 @@
 """Making, changing and ending schedules, and starting what is due."""
 
 import uuid
+from collections import deque
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from django.db import transaction
@@ -127,15 +129,12 @@ def _start_next() -> int | None:
 def _times_due(schedule: Schedule, now: datetime) -> list[datetime]:
     """The times that came since it was last looked at: all of them with catch-up, else the last one alone, where it
     was not missed."""
-    times = [schedule.next_at]
-    while len(times) < 10_000:
-        following = cron.next_time(schedule.cron, schedule.time_zone, times[-1])
-        if following > now:
-            break
-        times.append(following)
+    following = cron.times(schedule.cron, schedule.time_zone, schedule.next_at)
+    times = deque([schedule.next_at], maxlen=MOST_MISSED)
+    times.extend(takewhile(lambda moment: moment <= now, following))
     if schedule.catch_up:
-        return times[-MOST_MISSED:]
-    return times[-1:] if now - times[-1] <= LATE else []
+        return list(times)
+    return [times[-1]] if now - times[-1] <= LATE else []
 
 
 def on_lifted(suspension: Suspension) -> None:
