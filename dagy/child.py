@@ -54,7 +54,7 @@ class Limits(TypedDict, total=False):
 
 
 class RunRequest(TypedDict):
-    """What is to be run, in mode `run`."""
+    """What is to be run."""
 
     run_id: str
     trigger: str

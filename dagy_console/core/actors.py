@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
+
+from django.db.models import QuerySet
 
 from dagy_console.core.errors import PermissionDenied
 from dagy_console.core.permissions import (
@@ -14,6 +16,8 @@ from dagy_console.core.permissions import (
     Permission,
     Role,
 )
+
+RowsT = TypeVar("RowsT", bound=QuerySet[Any])
 
 
 class ActorKind(StrEnum):
@@ -127,6 +131,12 @@ class Actor:
         if not self._credential_allows(permission):
             return frozenset()
         return frozenset(org for org, role in self.roles.items() if permission in ROLE_PERMISSIONS[role])
+
+    def scoped(self, rows: RowsT, permission: Permission) -> RowsT:
+        """Every row for the platform's staff; for others those whose `organization` is one in which they have the
+        permission. Raises PermissionDenied."""
+        self.require_somewhere(permission)
+        return rows if self.is_platform else rows.filter(organization__in=self.orgs_with(permission))
 
     def permissions(self) -> frozenset[Permission]:
         """All that are held somewhere."""

@@ -38,6 +38,15 @@ class QueryParams(Schema):
     """The query parameters of an endpoint. One that is not declared here is refused, not ignored."""
 
 
+class DownloadOut(Schema):
+    """See `core.downloads.Download`."""
+
+    url: str
+    filename: str
+    expires_in: int
+    expires_at: str
+
+
 class BodyIn(Schema):
     """The body of a request. A member that is not declared here is refused, not ignored."""
 

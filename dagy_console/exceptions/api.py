@@ -7,9 +7,8 @@ from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 from pydantic import AfterValidator
 
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, DownloadOut, QueryParams, StrictRouter
 from dagy_console.core.http import refuse_other_sites
-from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
 from dagy_console.exceptions.keys import MAX_KEY_BYTES
@@ -54,13 +53,6 @@ class TraceOut(Schema):
 class TracePageOut(Schema):
     items: list[TraceOut]
     next_cursor: str | None
-
-
-class DownloadOut(Schema):
-    url: str
-    filename: str
-    expires_in: int
-    expires_at: str
 
 
 class DeleteIn(BodyIn):
@@ -113,13 +105,7 @@ def download(request: ApiRequest, params: Query[KeyParams]) -> Any:
     if request.is_head:
         downloadable(request.actor, params.key)
         return HttpResponse(content_type="application/json")
-    link = start_download(actor=request.actor, key=params.key)
-    return {
-        "url": link.url,
-        "filename": link.filename,
-        "expires_in": link.expires_in,
-        "expires_at": to_rfc3339(link.expires_at),
-    }
+    return start_download(actor=request.actor, key=params.key).out()
 
 
 @router.delete("/admin/exceptions", response={200: DeletedOut, **BODY_PROBLEMS})

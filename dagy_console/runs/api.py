@@ -6,10 +6,19 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Field, Query, Schema, Status
 
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text, problems
+from dagy_console.core.api import (
+    BODY_PROBLEMS,
+    PROBLEMS,
+    ApiRequest,
+    BodyIn,
+    DownloadOut,
+    QueryParams,
+    StrictRouter,
+    Text,
+    problems,
+)
 from dagy_console.core.http import refuse_other_sites
 from dagy_console.core.permissions import Permission
-from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.api import ListParams, list_page, parsed
 from dagy_console.runs import bundles, logs, selectors, stuck
 from dagy_console.runs.organizations import org_of
@@ -196,13 +205,6 @@ class ArtifactsOut(Schema):
     items: list[ArtifactOut]
 
 
-class ArtifactLinkOut(Schema):
-    url: str
-    filename: str
-    expires_in: int
-    expires_at: str
-
-
 class RunPageOut(Schema):
     items: list[RunOut]
     next_cursor: str | None
@@ -321,7 +323,7 @@ def get_run(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
 def get_log(request: ApiRequest, run_id: UUID, params: Query[LogParams]) -> Any:
     """The log, newest last; `Accept: text/plain` gives text."""
     run = selectors.get_run(request.actor, run_id)
-    query = logs.LogQuery(params.task_id or "", params.level or "", params.q or "")
+    query = logs.asked(params.task_id, params.level, params.q)
     found = logs.after(run, query, params.after, params.limit).lines
     if request.accepts("application/json"):
         return {"items": [log_line_out(line) for line in found]}
@@ -335,20 +337,14 @@ def list_artifacts(request: ApiRequest, run_id: UUID) -> dict[str, Any]:
     return {"items": [artifact_out(task, kept) for task, kept in selectors.artifacts_of(run)]}
 
 
-@router.get("/runs/{run_id}/artifacts/{task_id}/{name}", response={200: ArtifactLinkOut, **PROBLEMS, **problems(503)})
+@router.get("/runs/{run_id}/artifacts/{task_id}/{name}", response={200: DownloadOut, **PROBLEMS, **problems(503)})
 def download_artifact(request: ApiRequest, run_id: UUID, task_id: str, name: str) -> Any:
     """A link that downloads the artifact, for 15 minutes. It is on record."""
     refuse_other_sites(request)
     if request.is_head:
         selectors.get_artifact(selectors.get_run(request.actor, run_id), task_id, name)
         return HttpResponse(content_type="application/json")
-    link = downloading.start_download(actor=request.actor, run_id=run_id, task_id=task_id, name=name)
-    return {
-        "url": link.url,
-        "filename": link.filename,
-        "expires_in": link.expires_in,
-        "expires_at": to_rfc3339(link.expires_at),
-    }
+    return downloading.start_download(actor=request.actor, run_id=run_id, task_id=task_id, name=name).out()
 
 
 @router.post("/runs/{run_id}/cancel", idempotent=True, response={202: RunOut, **BODY_PROBLEMS, **problems(409)})

@@ -21,14 +21,11 @@ LOST_ADVICE = (
 MAX_EXECUTIONS = 3
 
 
-def begin(run: Run, mine: Any, *, worker: str) -> bool:
+def begin(mine: Any, *, worker: str) -> bool:
     """False where it does not wait any more. `mine` is the run's row under the lease of who asks."""
     waiting = mine.filter(status=RunStatus.QUEUED)
-    now = timezone.now()
-    begun = waiting.update(
-        status=RunStatus.RUNNING, reason="", started_at=now, worker=worker, executions=F("executions") + 1
-    )
-    return bool(begun)
+    begun = {"status": RunStatus.RUNNING, "reason": "", "started_at": timezone.now(), "worker": worker}
+    return bool(waiting.update(**begun, executions=F("executions") + 1))
 
 
 def finish(

@@ -98,7 +98,7 @@ def _begin(run: Run, mine: Any) -> bool:
         Organization.objects.select_for_update(no_key=True).get(pk=run.organization_id)
         if suspensions_of([run.organization_id]):
             return False
-        return ending.begin(run, mine, worker=f"{platform.node()}:{os.getpid()}")
+        return ending.begin(mine, worker=f"{platform.node()}:{os.getpid()}")
 
 
 def _in_child(run: Run, journal: Journal, pulse: _Pulse) -> int:

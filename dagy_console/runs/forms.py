@@ -105,7 +105,7 @@ class LogForm(forms.Form):
     def clean(self) -> None:
         given = self.cleaned_data
         try:
-            self.query = logs.LogQuery(given.get("task") or "", given.get("level") or "", given.get("q") or "")
+            self.query = logs.asked(given.get("task"), given.get("level"), given.get("q"))
         except Invalid as error:
             add_errors(self, error)
 

@@ -19,21 +19,11 @@ _PIECE = 2_000
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """Which lines: of a task (`-` is the run itself), of a level at least, with a text, or what `/…/` matches.
-
-    Raises Invalid where the pattern between the slashes is none.
-    """
+    """Which lines: of a task (`-` is the run itself), of a level at least, with a text, or what `/…/` matches."""
 
     task_id: str = ""
     level: str = ""
     q: str = ""
-
-    def __post_init__(self) -> None:
-        if self.pattern is not None:
-            _check_pattern(self.pattern)
-
-    def __bool__(self) -> bool:
-        return bool(self.task_id or self.level or self.q)
 
     @property
     def pattern(self) -> str | None:
@@ -49,6 +39,14 @@ class LogQuery:
         if self.pattern is not None:
             return lines.filter(message__iregex=self.pattern)
         return lines.filter(message__icontains=self.q) if self.q else lines
+
+
+def asked(task_id: str | None, level: str | None, q: str | None) -> LogQuery:
+    """What somebody asks for. Raises Invalid where the pattern between the slashes is none."""
+    query = LogQuery(task_id or "", level or "", q or "")
+    if query.pattern is not None:
+        _check_pattern(query.pattern)
+    return query
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from dagy_console.core import words
 from dagy_console.core.actors import Actor
 from dagy_console.core.permissions import Permission
 from dagy_console.core.visible import visible
-from dagy_console.core.words import counted, duration
 from dagy_console.listing.language import Query
 from dagy_console.runs.ansi import coloured
 from dagy_console.runs.drawing import Graph, Span
@@ -80,7 +79,7 @@ def failure_box(run: Run, counts: dict[str, int], line: int | None) -> dict[str,
     if not run.failure:
         return None
     led_to = [
-        f"{counted(counts[state], 'task')} {said}"
+        f"{words.counted(counts[state], 'task')} {said}"
         for state, said in (("SKIPPED", "skipped because of it"), ("CANCELLED", "cancelled with the run"))
         if counts.get(state)
     ]
@@ -115,10 +114,10 @@ def span_of(run: Run) -> Span | None:
     return Span(run.started_at, run.ended_at or timezone.now()) if run.started_at else None
 
 
-def axis(run: Run) -> list[dict[str, Any]]:
+def axis(run: Run) -> list[str]:
     """The times under a timeline: its beginning, quarters and end."""
     span = span_of(run)
-    return [{"label": took(span.seconds * part / 4)} for part in range(5)] if span else []
+    return [took(span.seconds * part / 4) for part in range(5)] if span else []
 
 
 def task_row(run: Run, task_run: TaskRun) -> dict[str, Any]:
@@ -201,14 +200,14 @@ def graph_context(run: Run, graph: Graph) -> dict[str, Any]:
 
 def stuck_row(kind: Stuck, actor: Actor) -> dict[str, Any]:
     """One kind of stuck runs, with the first of them."""
-    rows = [run_row(run) | run_head(run, actor) | {"worker": visible(run.worker)} for run in kind.runs]
+    rows = [run_head(run, actor) | {"worker": visible(run.worker)} for run in kind.runs]
     return {"kind": kind.kind, "title": kind.title, "advice": kind.advice, "count": kind.count, "rows": rows}
 
 
 def many_context(deed: Any, query: Query, rows: QuerySet[Run], *, most: int) -> dict[str, Any]:
     """What would be done to the runs of a search."""
-    count = rows.order_by()[: most + 1].count()
-    counts = rows.order_by().values_list("status").annotate(count=Count("pk"))
+    counts = list(rows.order_by().values_list("status").annotate(count=Count("pk")))
+    count = min(sum(number for _, number in counts), most + 1)
     return {
         "deed": deed,
         "query_text": query.text,
@@ -277,4 +276,4 @@ def took(seconds: float) -> str:
     """To the millisecond below a second: most tasks are quick."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    return f"{seconds:.1f} s" if seconds < 60 else duration(seconds)
+    return f"{seconds:.1f} s" if seconds < 60 else words.duration(seconds)

@@ -29,9 +29,7 @@ def flows_visible_to(actor: Actor, permission: Permission = Permission.FLOWS_REA
 
     Raises PermissionDenied.
     """
-    actor.require_somewhere(permission)
-    flows = Flow.objects.select_related("latest")
-    return flows if actor.is_platform else flows.filter(organization__in=actor.orgs_with(permission))
+    return actor.scoped(Flow.objects.select_related("latest"), permission)
 
 
 def get_flow(actor: Actor, flow_id: uuid.UUID) -> Flow:
@@ -44,9 +42,7 @@ def get_flow(actor: Actor, flow_id: uuid.UUID) -> Flow:
 
 def deployments_visible_to(actor: Actor) -> QuerySet[Deployment]:
     """Raises PermissionDenied."""
-    actor.require_somewhere(Permission.FLOWS_READ)
-    rows = Deployment.objects.select_related("flow")
-    return rows if actor.is_platform else rows.filter(organization__in=actor.orgs_with(Permission.FLOWS_READ))
+    return actor.scoped(Deployment.objects.select_related("flow"), Permission.FLOWS_READ)
 
 
 def runs_visible_to(actor: Actor, permission: Permission = Permission.RUNS_READ) -> QuerySet[Run]:
@@ -54,9 +50,7 @@ def runs_visible_to(actor: Actor, permission: Permission = Permission.RUNS_READ)
 
     Raises PermissionDenied.
     """
-    actor.require_somewhere(permission)
-    runs = Run.objects.select_related("flow", "deployment", "deployment__flow")
-    return runs if actor.is_platform else runs.filter(organization__in=actor.orgs_with(permission))
+    return actor.scoped(Run.objects.select_related("flow", "deployment", "deployment__flow"), permission)
 
 
 def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission.RUNS_READ) -> Run:

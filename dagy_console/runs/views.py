@@ -86,13 +86,14 @@ def run_log(request: ConsoleRequest, run_id: uuid.UUID) -> HttpResponse:
     """From its end, or at a line. While the run goes on, the part `more` asks for what comes."""
     found = selectors.get_run(request.actor, run_id)
     form = LogForm(request.GET)
-    context = _head(request, found, "log") | {"form": form, "last": 0, "task_ids": selectors.ids_of_tasks(found)}
+    context = _head(request, found, "log") | {"form": form, "last": 0}
+    following = form.cleaned_data["follow"] if form.is_valid() else None
+    if following is not None and request.htmx:
+        return _what_came(request, found, form.query, following, context)
+    context["task_ids"] = selectors.ids_of_tasks(found)
     if not form.is_valid():
         return render_page(request, "runs/log.html", context, status=422)
     query, line = form.query, form.cleaned_data["line"]
-    following = form.cleaned_data["follow"]
-    if following is not None and request.htmx:
-        return _what_came(request, found, query, following, context)
     window = form.window(found, LINES_SHOWN)
     context |= shown.log_links(found, query, window, logs.first_error(found))
     context["lines"] = shown.log_rows(found, query, window.lines, marked=line)

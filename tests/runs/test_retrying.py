@@ -15,10 +15,9 @@ from dagy_console.core.errors import Conflict, NotFound
 from dagy_console.runs import executing
 from dagy_console.runs.models import Deployment, LogLine, Run, artifact_key
 from dagy_console.runs.services import deploying, triggering
+from tests.runs.place import Place, statuses
 from tests.runs.support import a_run, bundle
-from tests.runs.test_runs import Place, place, statuses
 
-__all__ = ["place"]
 CODE = """
 import os
 from dagy import LocalArtifact, flow, task

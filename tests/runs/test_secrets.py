@@ -18,10 +18,9 @@ from dagy_console.runs.masking import Mask
 from dagy_console.runs.models import LogLine, Run, Secret
 from dagy_console.runs.secrets import selectors, services
 from dagy_console.runs.services import deploying, triggering
+from tests.runs.place import Place
 from tests.runs.support import bundle
-from tests.runs.test_runs import Place, place
 
-__all__ = ["place"]
 VALUE = "correct/horse ünd\nbattery-staple"
 CODE = """
 import base64, os, urllib.parse

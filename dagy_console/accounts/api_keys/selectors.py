@@ -23,9 +23,7 @@ def visible_to(actor: Actor, permission: Permission = Permission.API_KEYS_READ) 
 
     Raises PermissionDenied.
     """
-    actor.require_somewhere(permission)
-    keys = ApiKey.objects.select_related("created_by").annotate(state=_STATE)
-    return keys if actor.is_platform else keys.filter(organization__in=actor.orgs_with(permission))
+    return actor.scoped(ApiKey.objects.select_related("created_by").annotate(state=_STATE), permission)
 
 
 def key_to_revoke(actor: Actor, key_id: uuid.UUID) -> ApiKey:

@@ -14,9 +14,7 @@ from dagy_console.core.permissions import Permission
 
 def visible_to(actor: Actor) -> QuerySet[Any]:
     """The members, with `email` and `name`, of each organization whose team the actor may read."""
-    actor.require_somewhere(Permission.TEAM_READ)
-    rows: QuerySet[Any] = Membership.objects.select_related("user", "organization")
-    rows = rows if actor.is_platform else rows.filter(organization__in=actor.orgs_with(Permission.TEAM_READ))
+    rows: QuerySet[Any] = actor.scoped(Membership.objects.select_related("user", "organization"), Permission.TEAM_READ)
     annotated: QuerySet[Any] = rows.annotate(email=F("user__email"), name=F("user__name"))
     return annotated
 
@@ -30,10 +28,7 @@ def organization_of(actor: Actor, org_id: str = "") -> str:
 
 def open_invitations(actor: Actor, org_ids: list[str] | None = None) -> list[Invitation]:
     """Those that may still be accepted, newest first, at most 200."""
-    actor.require_somewhere(Permission.TEAM_READ)
-    rows = _open()
-    if not actor.is_platform:
-        rows = rows.filter(organization__in=actor.orgs_with(Permission.TEAM_READ))
+    rows = actor.scoped(_open(), Permission.TEAM_READ)
     rows = rows.filter(organization__in=org_ids) if org_ids is not None else rows
     return list(rows.select_related("organization").order_by("-created_at", "-id")[:200])
 

@@ -1,33 +1,20 @@
 """Handing a trace out, on record: a presigned link of 15 minutes, or what is shown of it."""
 
 import re
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.audit.actions import Action
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.recorder import record
-from dagy_console.core import storage
 from dagy_console.core.actors import Actor
+from dagy_console.core.downloads import Download, link_to
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.trace.stored import downloadable
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A link that needs no sign-in until `expires_at`; `expires_in` is in seconds."""
-
-    url: str
-    filename: str
-    expires_in: int
-    expires_at: datetime
-
 
 # Who reads a trace, leafs through it and comes back leaves one entry.
 READING = timedelta(hours=1)
@@ -40,8 +27,7 @@ def start_download(*, actor: Actor, key: str) -> Download:
     """
     trace = downloadable(actor, key)
     filename = _filename(trace)
-    expires_at = timezone.now() + timedelta(seconds=settings.DOWNLOAD_SECONDS)
-    url = storage.presigned_download(traces_bucket(), key, filename=filename)
+    link = link_to(traces_bucket(), key, filename=filename)
     with transaction.atomic():
         record(
             Action.TRACE_DOWNLOADED,
@@ -50,9 +36,9 @@ def start_download(*, actor: Actor, key: str) -> Download:
             resource_id=key,
             resource_name=trace.exception_type,
             org_id=trace.org_id,
-            after={"filename": filename, "expires_at": expires_at},
+            after={"filename": filename, "expires_at": link.expires_at},
         )
-    return Download(url, filename, settings.DOWNLOAD_SECONDS, expires_at)
+    return link
 
 
 @transaction.atomic

@@ -13,9 +13,7 @@ from dagy_console.runs.models import Schedule
 def visible_to(actor: Actor, permission: Permission = Permission.SCHEDULES_READ) -> QuerySet[Schedule]:
     """Every schedule for the platform's staff; for others those of the organizations in which they have the
     permission. Raises PermissionDenied."""
-    actor.require_somewhere(permission)
-    rows = Schedule.objects.select_related("flow")
-    return rows if actor.is_platform else rows.filter(organization__in=actor.orgs_with(permission))
+    return actor.scoped(Schedule.objects.select_related("flow"), permission)
 
 
 def get_schedule(actor: Actor, schedule_id: uuid.UUID, permission: Permission = Permission.SCHEDULES_READ) -> Schedule:

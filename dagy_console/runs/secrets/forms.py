@@ -19,9 +19,9 @@ class SecretForm(forms.Form):
 
     def __init__(self, data: Any = None, *, actor: Actor) -> None:
         super().__init__(data)
-        self.organizations = sorted(
+        organizations = sorted(
             Flow.objects.order_by().values_list("organization", flat=True).distinct()[:500]
             if actor.is_platform
             else actor.orgs_with(Permission.SECRETS_WRITE)
         )
-        self.fields["org_id"].choices = [(org, org) for org in self.organizations]  # type: ignore[attr-defined]
+        self.fields["org_id"].choices = [(org, org) for org in organizations]  # type: ignore[attr-defined]

@@ -13,9 +13,7 @@ def visible_to(actor: Actor, permission: Permission = Permission.SECRETS_READ) -
 
     Raises PermissionDenied.
     """
-    actor.require_somewhere(permission)
-    rows = Secret.objects.all()
-    return rows if actor.is_platform else rows.filter(organization__in=actor.orgs_with(permission))
+    return actor.scoped(Secret.objects.all(), permission)
 
 
 def values_for_run(org_id: str) -> dict[str, str]:

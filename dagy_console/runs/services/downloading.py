@@ -2,31 +2,19 @@
 
 import re
 import uuid
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core import storage
 from dagy_console.core.actors import Actor
+from dagy_console.core.downloads import Download, link_to
 from dagy_console.runs import selectors
 from dagy_console.runs.models import artifact_key
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A link that is good for `expires_in` seconds."""
-
-    url: str
-    filename: str
-    expires_in: int
-    expires_at: datetime
 
 
 def start_download(*, actor: Actor, run_id: uuid.UUID, task_id: str, name: str) -> Download:
@@ -41,10 +29,7 @@ def start_download(*, actor: Actor, run_id: uuid.UUID, task_id: str, name: str) 
     key = artifact_key(run, task_id, name)
     storage.check_object(settings.ARTIFACTS_BUCKET, key)
     filename = _ODD.sub("_", name).strip("_") or "artifact"
-    expires_at = timezone.now() + timedelta(seconds=settings.DOWNLOAD_SECONDS)
-    url = storage.presigned_download(
-        settings.ARTIFACTS_BUCKET, key, filename=filename, content_type="application/octet-stream"
-    )
+    link = link_to(settings.ARTIFACTS_BUCKET, key, filename=filename, content_type="application/octet-stream")
     with transaction.atomic():
         record(
             Action.ARTIFACT_DOWNLOADED,
@@ -53,6 +38,6 @@ def start_download(*, actor: Actor, run_id: uuid.UUID, task_id: str, name: str) 
             resource_id=str(run.pk),
             resource_name=run.flow.name,
             org_id=run.organization_id,
-            after={"task_id": task_id, "name": name, "expires_at": expires_at},
+            after={"task_id": task_id, "name": name, "expires_at": link.expires_at},
         )
-    return Download(url, filename, settings.DOWNLOAD_SECONDS, expires_at)
+    return link
