@@ -49,6 +49,8 @@ def execute(run_id: uuid.UUID) -> None:
     """Run it, where it waits and nobody else does. Never raises for what the run does."""
     rows = Run.objects.filter(pk=run_id, status__in=UNFINISHED_RUNS)
     pulse = _Pulse()
+    # Until when its worker held it, before it is held here.
+    held_until = rows.values_list("lease_until", flat=True).first()
     with leases.hold(rows, tried=pulse.beat) as token:
         if token is None:
             return
@@ -56,6 +58,7 @@ def execute(run_id: uuid.UUID) -> None:
         run = mine.select_related("flow", "deployment").first()
         if run is None:
             return
+        run.lease_until = held_until
         with suppress(leases.Lost):
             _take_up(run, mine, token, pulse)
 

@@ -25,7 +25,11 @@ class FlowForm(forms.Form):
     permission = Permission.RUNS_TRIGGER
     flow = forms.ChoiceField()
     parameters = forms.CharField(
-        required=False, strip=False, max_length=100_000, help_text='A JSON object, such as {"day": "2026-01-15"}.'
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false"}),
+        required=False,
+        strip=False,
+        max_length=100_000,
+        help_text='A JSON object, such as {"day": "2026-01-15"}.',
     )
 
     def __init__(self, data: Any = None, *, actor: Actor, chosen: str = "", is_of_a_flow: bool = False) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -144,13 +144,14 @@ def test_a_run_whose_worker_is_gone_is_failed_and_says_so(place: Place) -> None:
         status="RUNNING",
         worker="host-1:42",
         lease_owner=uuid.uuid4(),
-        lease_until=timezone.now() - timedelta(seconds=1),
+        lease_until=datetime(2026, 1, 15, 3, 0, 10, tzinfo=UTC),
     )
     TaskRun.objects.create(run=run, task_id="load", position=0, name="load", status="RUNNING")
     executing.execute(run.pk)
     run.refresh_from_db()
     assert (run.status, run.error_type) == ("FAILED", "WorkerLost")
-    assert run.reason.startswith("worker lost: host-1:42 ended without saying so, last heard of at ")
+    heard = "last heard of at 2026-01-15T03:00:00.000000Z"
+    assert run.reason == f"worker lost: host-1:42 ended without saying so, {heard}"
     assert statuses(run) == {"load": "FAILED"}
 
 
