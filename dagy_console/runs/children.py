@@ -4,6 +4,7 @@ that holds nothing of the server's."""
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import json
 import os
 import selectors
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 READING_SECONDS = 15
 _ENDING_SECONDS = 10
+_PIPE_BYTES = 1 << 20
 _PR_SET_DUMPABLE = 4
 _READING_LIMITS: Limits = {
     "memory_bytes": 1 << 30,
@@ -88,6 +90,8 @@ def started(bundle: bytes, entrypoint: str, *, limits: Limits, run: RunRequest |
 def _process(request: Request, home: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     _hide_own_environment()
     read, write = os.pipe()
+    with suppress(OSError, AttributeError):  # Linux, and where the user may: the child goes on while a batch is written
+        fcntl.fcntl(read, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "dagy.child"],

@@ -17,14 +17,15 @@ from dagy_console.core import leases
 from dagy_console.core.forms import storable
 from dagy_console.runs.models import UNFINISHED_RUNS, Run, TaskRun
 
-MAX_LINES = 1_000
+# Of a batch.
+MAX_LINES, MAX_CHARACTERS = 5_000, 10_000_000
 # Of one run. What comes after is left out, and the last line says so.
 MAX_RUN_LINES = 1_000_000
 _MAX_TASKS = 10_000
 # Larger numbers are lies: no page can say them.
 _MOST = 10**15
 _TASK_STATUSES = frozenset(State) - {State.QUEUED, State.CANCELLING}
-_COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN"
+_COPY = "COPY runs_logline (run_id, sequence, time, level, task_id, message) FROM STDIN (FORMAT binary)"
 
 
 class Journal:
@@ -32,9 +33,11 @@ class Journal:
         self.last: dict[str, Any] | None = None
         """The run's last word of itself."""
         self._run = run
+        self._run_id = run.pk
         self._mine = Run.objects.filter(pk=run.pk, lease_owner=token, status__in=UNFINISHED_RUNS)
         self._sequence = run.log_lines
         self._lines: list[tuple[Any, ...]] = []
+        self._characters = 0
         self._tasks: dict[str, dict[str, Any]] = {}
         self._positions: dict[str, int] = {}
         # The run's own record has only a summary of each task: its attempts and artifacts are kept for it.
@@ -42,7 +45,7 @@ class Journal:
 
     @property
     def is_full(self) -> bool:
-        return len(self._lines) >= MAX_LINES
+        return len(self._lines) >= MAX_LINES or self._characters >= MAX_CHARACTERS
 
     def take(self, message: dict[str, Any]) -> None:
         """One message; what has another form than is known is left out."""
@@ -67,14 +70,16 @@ class Journal:
         self._sequence += 1
         if self._sequence == MAX_RUN_LINES:
             message, level = f"The log has {MAX_RUN_LINES:,} lines: what comes after is not kept.", "WARNING"
+        text = _text(message, 100_100)
+        self._characters += len(text)
         self._lines.append(
             (
-                self._run.pk,
+                self._run_id,
                 self._sequence,
                 _moment(at) or datetime.now(UTC),
                 level if isinstance(level, str) and level in LEVELS else "INFO",
                 _text(task_id, 100),
-                _text(message, 100_100),
+                text,
             )
         )
 
@@ -87,6 +92,7 @@ class Journal:
             self._write_lines([line for line in self._lines if line[1] > run.log_lines])
             self._write_tasks()
         self._lines.clear()
+        self._characters = 0
         self._tasks.clear()
         return str(run.status)
 
@@ -94,6 +100,7 @@ class Journal:
         if not lines:
             return
         with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+            copy.set_types(["uuid", "int8", "timestamptz", "text", "text", "text"])
             for line in lines:
                 copy.write_row(line)
         self._mine.update(log_lines=lines[-1][1])

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote
 
+from pydantic_core import from_json
+
 FILTERED = "[Filtered]"
 
 
@@ -19,7 +21,10 @@ class Mask:
 
     def read(self, line: bytes) -> Any:
         """A line of JSON, with secrets hidden in its texts. Raises ValueError, RecursionError."""
-        message = json.loads(line)
+        try:
+            message = from_json(line)
+        except ValueError:  # as it says of half of a surrogate pair
+            message = json.loads(line)
         return self._masked(message) if any(form in line for form in self._in_json) else message
 
     def _masked(self, value: Any) -> Any:

@@ -32,7 +32,7 @@ MAX_ARTIFACT_BYTES = 5_242_880
 _MAX_LINE = 8 << 20
 _UPLOADS, _MAX_WAITING = 4, 16
 # A pipe holds less: what comes after that from a process that has ended is written by what it left behind.
-_MAX_LAST_WORDS = 1 << 20
+_MAX_LAST_WORDS = 4 << 20
 
 
 class Watcher:
