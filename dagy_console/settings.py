@@ -141,7 +141,8 @@ RECONCILE_SECONDS = env.whole("DAGY_RECONCILE_SECONDS", 5, least=1, most=3600)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 # Long work waits in a queue of its own, so that a worker can be set aside for it (`--queues`); others serve both.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("jobs"), Queue("runs")]
+RUN_QUEUES = list(dict.fromkeys(["default", *env.names("DAGY_RUN_QUEUES")]))
+CELERY_TASK_QUEUES = [Queue(name) for name in ("celery", "jobs", "runs", *(f"runs.{name}" for name in RUN_QUEUES[1:]))]
 CELERY_TASK_DEFAULT_QUEUE = "celery"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -1,4 +1,4 @@
-"""The console's own processes: web and two workers, one of them with beat, restarted where they die."""
+"""The console's own processes: web and three workers, one of them with beat, restarted where they die."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _Restart:
 
 @dataclass
 class Console:
-    """Web on 127.0.0.1:`port`, a Celery worker for short tasks, one for long jobs and beat; all with `environment`."""
+    """Web on 127.0.0.1:`port`, and workers for short tasks, for runs, and for jobs and beat; all with `environment`."""
 
     profile: Profile
     environment: Mapping[str, str]
@@ -39,12 +39,13 @@ class Console:
         self._spawn("worker")
 
     def wait_until_live(self, stopping: Callable[[], None]) -> None:
-        """Wait until web answers, then start jobs and beat. `stopping` is called often and may raise.
+        """Wait until web answers, then start runs, jobs and beat. `stopping` is called often and may raise.
 
         Raises EmbeddedError where web does not come up.
         """
         wait_until(self.is_live, self.children["web"], stopping=stopping)
         # Last, because it would only take the processor from the other two while they start.
+        self._spawn("runs")
         self._spawn("jobs")
 
     def is_live(self) -> bool:
@@ -85,6 +86,10 @@ class Console:
         log = self.profile.logs / f"{name}.log"
         self.children[name] = spawn(name, self.commands()[name], log=log, env=env, cwd=ROOT)
 
+    def _run_queues(self) -> list[str]:
+        named = [name.strip() for name in self.environment.get("DAGY_RUN_QUEUES", "").split(",")]
+        return ["runs", *(f"runs.{name}" for name in named if name not in ("", "default"))]
+
     def commands(self) -> dict[str, list[str | Path]]:
         """Name of each process -> its command."""
         python: list[str | Path] = [sys.executable, "-m"]
@@ -93,7 +98,8 @@ class Console:
             "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.port}", "4"],
             "worker": [*python, *_WORKER, "-Q", "celery", "-c", "4", "-n", "worker@%h"],
             # Long work has threads of its own, so that it never keeps the index waiting. Beat costs least in here.
-            "jobs": [*python, *_WORKER, "-Q", "jobs,runs", "-c", "4", "-n", "jobs@%h", "-B", "--schedule", schedule],
+            "jobs": [*python, *_WORKER, "-Q", "jobs", "-c", "4", "-n", "jobs@%h", "-B", "--schedule", schedule],
+            "runs": [*python, *_WORKER, "-Q", ",".join(self._run_queues()), "-c", "4", "-n", "runs@%h"],
         }
 
 

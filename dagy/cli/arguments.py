@@ -99,6 +99,8 @@ def _add_server(commands: Any) -> None:
     deploy.add_argument(
         "--on-worker-lost", choices=("fail", "restart"), help="what becomes of a run whose worker dies (default: fail)"
     )
+    deploy.add_argument("--queue", metavar="NAME", help="where its runs wait for a worker (default: default)")
+    deploy.add_argument("--concurrency-limit", type=int, metavar="N", help="how many of its runs there may be at once")
     trigger = _add(commands, "trigger", "cli.server:trigger", "start a run on the server")
     trigger.add_argument("flow", metavar="FLOW")
     _add_parameters(trigger)

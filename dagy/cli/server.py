@@ -30,6 +30,8 @@ def deploy(arguments: Any) -> int:
             sha256=bundle.sha256,
             version=flow.version,
             on_worker_lost=arguments.on_worker_lost,
+            queue=arguments.queue,
+            concurrency_limit=arguments.concurrency_limit,
         )
     if arguments.json:
         output.say_json(made.raw)

@@ -59,6 +59,10 @@ class DeployParams(QueryParams):
         "fail",
         description="What becomes of a run whose worker dies; `restart` begins it again, up to three times in all.",
     )
+    queue: Text = Field("default", max_length=50, description="Where its runs wait for a worker.")
+    concurrency_limit: int | None = Field(
+        None, ge=1, le=1000, description="How many runs of the flow there may be at once; left out: any number."
+    )
 
 
 class RunParams(ListParams, listing=RUNS):
@@ -127,6 +131,8 @@ class DeploymentOut(Schema):
     sha256: str
     size_bytes: int
     on_worker_lost: str
+    queue: str
+    concurrency_limit: int | None
     graph: dict[str, Any]
     created_by: str
     created_at: str
@@ -147,6 +153,7 @@ class RunOut(Schema):
     version: int
     status: str
     reason: str | None
+    queue: str
     trigger: str
     triggered_by: str
     parameters: dict[str, Any]
@@ -262,7 +269,7 @@ def create_deployment(request: ApiRequest, params: Query[DeployParams]) -> Statu
         entrypoint=params.entrypoint,
         label=params.version or "",
         flow_name=params.flow,
-        on_worker_lost=params.on_worker_lost,
+        terms=deploying.Terms(params.on_worker_lost, params.queue, params.concurrency_limit),
     )
     return Status(201, deployment_out(deployment))
 

@@ -25,12 +25,13 @@ from dagy_console.accounts.models import Organization
 from dagy_console.accounts.selectors import suspensions_of
 from dagy_console.core import artifacts, leases
 from dagy_console.core.errors import ConsoleError
-from dagy_console.runs import bundles, ending, reusing
+from dagy_console.runs import bundles, ending, queueing, reusing
 from dagy_console.runs.children import Child, started
 from dagy_console.runs.journal import Journal, failure_of
 from dagy_console.runs.masking import Mask
 from dagy_console.runs.models import UNFINISHED_RUNS, OnWorkerLost, Run, RunStatus
 from dagy_console.runs.secrets.selectors import values_for_run
+from dagy_console.runs.services.triggering import hand_over
 from dagy_console.runs.watching import MAX_ARTIFACT_BYTES, Watcher
 
 log = structlog.get_logger(__name__)
@@ -42,25 +43,51 @@ SILENCE_SECONDS = leases.SECONDS - 2.0
 # How long a run may wait for the database. One that another worker would begin again must not go on for so long.
 PATIENCE_SECONDS = 300.0
 _AGAIN_SECONDS = 0.5
+# How often another worker may be quicker.
+_TRIES = 5
 _LIMITS: Limits = {"memory_bytes": 4 << 30, "file_bytes": 1 << 30, "open_files": 1024}
 
 
 def execute(run_id: uuid.UUID) -> None:
-    """Run it, where it waits and nobody else does. Never raises for what the run does."""
+    """What a message asks for. Where its run waits, the one that is next in its queue is run: that may be another."""
+    asked = Run.objects.filter(pk=run_id, status__in=UNFINISHED_RUNS).only("status", "queue").first()
+    if asked is None:
+        return
+    if asked.status != RunStatus.QUEUED:
+        _execute(run_id)
+        return
+    for _ in range(_TRIES):
+        found = queueing.next_run(asked.queue)
+        if found is None or _execute(found):
+            return
+
+
+def _execute(run_id: uuid.UUID) -> bool:
+    """Run it, where it waits and nobody else does; whether it was run. Never raises for what the run does."""
     rows = Run.objects.filter(pk=run_id, status__in=UNFINISHED_RUNS)
     pulse = _Pulse()
     # Until when its worker held it, before it is held here.
     held_until = rows.values_list("lease_until", flat=True).first()
     with leases.hold(rows, tried=pulse.beat) as token:
         if token is None:
-            return
+            return False
         mine = rows.filter(lease_owner=token)
-        run = mine.select_related("flow", "deployment").first()
+        run = mine.select_related("flow__latest", "deployment").first()
         if run is None:
-            return
+            return False
         run.lease_until = held_until
         with suppress(leases.Lost):
-            _take_up(run, mine, token, pulse)
+            if not _take_up(run, mine, token, pulse):
+                return False
+    _pass_on(run)
+    return True
+
+
+def _pass_on(run: Run) -> None:
+    """Its place, where its flow has few: to the run that waits for it."""
+    following = queueing.next_of_flow(run.flow_id) if _limit(run) else None
+    if following is not None:
+        hand_over(following)
 
 
 class _Pulse:
@@ -79,27 +106,32 @@ class _Pulse:
             self.child.reassure()
 
 
-def _take_up(run: Run, mine: Any, token: uuid.UUID, pulse: _Pulse) -> None:
+def _take_up(run: Run, mine: Any, token: uuid.UUID, pulse: _Pulse) -> bool:
+    """Whether it is done with: it has run, or was told of as lost."""
     if run.status != RunStatus.QUEUED and not ending.lost(run, mine):
-        return
+        return True
     if not _begin(run, mine):
-        return
+        return False
     journal = Journal(run, token)
     try:
         code = _in_child(run, journal, pulse)
     except (ConsoleError, OSError) as error:  # its bundle can't be had, or no process
         reason = f"it could not be started: {getattr(error, 'detail', error)}"
         ending.finish(run, mine, RunStatus.FAILED, reason=reason)
-        return
+        return True
     _settle(run, mine, journal, code)
+    return True
 
 
 def _begin(run: Run, mine: Any) -> bool:
-    """QUEUED to RUNNING; a run of a suspended organization waits. Suspending locks the organization as well, so a run
-    either sees the suspension, or is seen by it."""
+    """QUEUED to RUNNING, if it may: a run of a suspended organization waits, and so does one whose flow has no room.
+
+    Suspending locks the organization as well, so a run either sees the suspension, or is seen by it. Two runs of a
+    flow do not see the same room.
+    """
     with transaction.atomic():
         Organization.objects.select_for_update(no_key=True).get(pk=run.organization_id)
-        if suspensions_of([run.organization_id]):
+        if suspensions_of([run.organization_id]) or not queueing.has_room(run.flow):
             return False
         return ending.begin(mine, worker=f"{platform.node()}:{os.getpid()}")
 
@@ -130,6 +162,10 @@ def _request(run: Run, reused: dict[str, str], secrets: dict[str, str]) -> RunRe
         "secrets": secrets,
         "silence_seconds": SILENCE_SECONDS,
     }
+
+
+def _limit(run: Run) -> int | None:
+    return run.flow.latest.concurrency_limit if run.flow.latest else None
 
 
 def _restarts(run: Run) -> bool:

@@ -26,7 +26,9 @@ class OnWorkerLost(models.TextChoices):
     RESTART = "restart"
 
 
-UNFINISHED_RUNS = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLING)
+RUNS_UNDER_WAY = (RunStatus.RUNNING, RunStatus.CANCELLING)
+UNFINISHED_RUNS = (RunStatus.QUEUED, *RUNS_UNDER_WAY)
+DEFAULT_QUEUE = "default"
 
 
 class Flow(models.Model):
@@ -67,6 +69,10 @@ class Deployment(models.Model):
     # {"tasks": [{"task_id", "name", "depends_on"}] or null, "parameters": […], "problem": … or null}
     graph = models.JSONField()
     on_worker_lost = models.CharField(max_length=10, choices=OnWorkerLost.choices, default=OnWorkerLost.FAIL)
+    # Where its runs wait for a worker.
+    queue = models.CharField(max_length=50, default=DEFAULT_QUEUE)
+    # How many runs of the flow there may be at once, whatever their version, while this one is its latest.
+    concurrency_limit = models.PositiveSmallIntegerField(null=True)
     created_by = models.CharField(max_length=254)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -97,6 +103,8 @@ class Deployment(models.Model):
             "sha256": self.sha256,
             "size_bytes": self.size_bytes,
             "on_worker_lost": self.on_worker_lost,
+            "queue": self.queue,
+            "concurrency_limit": self.concurrency_limit,
             "tasks": edges(self.graph),
             "parameters": self.graph["parameters"],
         }
@@ -183,6 +191,7 @@ class Run(Leased):
     flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="runs")
     deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
     status = models.CharField(max_length=20, choices=RunStatus.choices, default=RunStatus.QUEUED)
+    queue = models.CharField(max_length=50, default=DEFAULT_QUEUE)
     # Why it ended as it did.
     reason = models.TextField(blank=True)
     trigger = models.CharField(max_length=20)
@@ -221,6 +230,12 @@ class Run(Leased):
             models.Index(fields=["status", "-created_at", "-id"], name="run_of_status"),
             models.Index(fields=["error_type", "-created_at", "-id"], name="run_of_error"),
             models.Index(fields=["created_at"], condition=models.Q(status__in=UNFINISHED_RUNS), name="run_unfinished"),
+            models.Index(
+                fields=["organization", "flow"], condition=models.Q(status__in=RUNS_UNDER_WAY), name="run_under_way"
+            ),
+            models.Index(
+                fields=["flow", "queue", "created_at"], condition=models.Q(status=RunStatus.QUEUED), name="run_waiting"
+            ),
             GinIndex(OpClass("reason", name="gin_trgm_ops"), name="run_by_text"),
         ]
 

@@ -19,6 +19,7 @@ from dagy_console.runs.ansi import coloured
 from dagy_console.runs.drawing import Graph, Span
 from dagy_console.runs.logs import LogQuery, Window
 from dagy_console.runs.models import LogLine, Run, TaskRun
+from dagy_console.runs.queueing import why_it_waits
 from dagy_console.runs.stuck import Stuck
 
 _LONGEST_SHOWN = 4_000
@@ -58,8 +59,9 @@ def run_head(run: Run, actor: Actor) -> dict[str, Any]:
 
 
 def run_facts(run: Run) -> dict[str, Any]:
-    """What the page of one run says above its tasks."""
+    """What the page of one run says of it, beside its head."""
     return {
+        "waits": visible(why_it_waits(run)),
         "started_at": run.started_at,
         "ended_at": run.ended_at,
         "triggered_by": visible(run.triggered_by),

@@ -50,7 +50,7 @@ def runs_visible_to(actor: Actor, permission: Permission = Permission.RUNS_READ)
 
     Raises PermissionDenied.
     """
-    return actor.scoped(Run.objects.select_related("flow", "deployment", "deployment__flow"), permission)
+    return actor.scoped(Run.objects.select_related("flow__latest", "deployment", "deployment__flow"), permission)
 
 
 def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission.RUNS_READ) -> Run:

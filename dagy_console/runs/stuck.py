@@ -8,11 +8,11 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from dagy_console.accounts.selectors import suspensions_in_force
 from dagy_console.core import leases
 from dagy_console.core.health import Status
 from dagy_console.core.words import counted
 from dagy_console.runs.models import Run, RunStatus
+from dagy_console.runs.queueing import held_back
 
 SHOWN = 50
 QUEUED_SECONDS = 60
@@ -70,10 +70,8 @@ def check() -> tuple[Status, str]:
 
 
 def _queued() -> Q:
-    """Runs of suspended organizations wait as they should."""
-    suspended = suspensions_in_force().values("organization")
     late = Q(status=RunStatus.QUEUED, created_at__lt=Now() - timedelta(seconds=QUEUED_SECONDS))
-    return late & leases.free() & ~Q(organization__in=suspended)
+    return late & leases.free() & ~held_back()
 
 
 def _overrun() -> Q:
@@ -104,8 +102,8 @@ _KINDS: dict[str, Callable[[], Q]] = {
 _WORDS = {
     "queued": (
         "Queued for too long",
-        f"No worker has taken them in {QUEUED_SECONDS} s. See that workers are up and serve the queue “runs”, and that "
-        "they are not all busy. A run that nobody wants any more can be cancelled.",
+        f"No worker has taken them in {QUEUED_SECONDS} s. See that workers are up and serve their queue (“runs”, or "
+        "“runs.” and its name), and that they are not all busy. A run that nobody wants any more can be cancelled.",
     ),
     "overrun": (
         "Running for longer than usual",

@@ -150,8 +150,8 @@ def test_images_are_pinned_to_an_exact_version() -> None:
 
 
 def test_each_service_that_serves_has_a_health_check_and_waits_for_what_it_needs() -> None:
-    assert {"web", "worker", "jobs", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
-    for name in ("worker", "jobs", "postgres", "redis", "s3"):
+    assert {"web", "worker", "jobs", "runs", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
+    for name in ("worker", "jobs", "runs", "postgres", "redis", "s3"):
         assert SERVICES[name]["healthcheck"]["test"]
     assert any(word == "HEALTHCHECK" and "/health/live" in rest for word, rest in instructions())
     for service in SERVICES.values():
@@ -168,7 +168,7 @@ def test_redis_keeps_tasks_over_restarts_and_never_evicts_them() -> None:
 
 
 def test_data_lies_in_named_volumes() -> None:
-    for name in ("postgres", "redis", "s3", "web", "worker", "jobs"):
+    for name in ("postgres", "redis", "s3", "web", "worker", "jobs", "runs"):
         for volume in SERVICES[name]["volumes"]:
             assert volume.split(":")[0] in COMPOSE["volumes"]
 
@@ -190,9 +190,10 @@ def test_every_command_names_what_exists(name: str) -> None:
 
 
 def test_make_run_starts_what_compose_starts() -> None:
-    commands = Console(Profile("run"), {}, 8000).commands()
-    assert set(commands) == {"web", "worker", "jobs"}
-    for name in ("worker", "jobs"):
+    commands = Console(Profile("run"), {"DAGY_RUN_QUEUES": "default, heavy"}, 8000).commands()
+    assert set(commands) == {"web", "worker", "jobs", "runs"}
+    assert "runs,runs.heavy" in commands["runs"]
+    for name in ("worker", "jobs", "runs"):
         _, _, program, *arguments = map(str, commands[name])
         assert program == "celery"
         _check_celery(arguments)

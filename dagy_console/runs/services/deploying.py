@@ -1,5 +1,7 @@
 """Deploying a flow: its code is kept, its graph is read, and both are a new version."""
 
+from dataclasses import asdict, dataclass
+
 from django.conf import settings
 from django.db import transaction
 
@@ -11,7 +13,16 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Invalid, Unavailable
 from dagy_console.core.permissions import Permission
 from dagy_console.runs import bundles, children
-from dagy_console.runs.models import Deployment, Flow, OnWorkerLost, bundle_key
+from dagy_console.runs.models import DEFAULT_QUEUE, Deployment, Flow, OnWorkerLost, bundle_key
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a version's runs are run; see Deployment."""
+
+    on_worker_lost: str = OnWorkerLost.FAIL
+    queue: str = DEFAULT_QUEUE
+    concurrency_limit: int | None = None
 
 
 @transaction.atomic
@@ -24,7 +35,7 @@ def deploy(
     entrypoint: str,
     label: str = "",
     flow_name: str | None = None,
-    on_worker_lost: str = OnWorkerLost.FAIL,
+    terms: Terms = Terms(),
 ) -> Deployment:
     """The next version of the flow that `entrypoint` (`file.py:name`) is in the bundle, a zip.
 
@@ -38,6 +49,8 @@ def deploy(
         raise Invalid.field("org_id", f"there is no organization {org_id}")
     if not settings.ARTIFACTS_BUCKET:
         raise Unavailable("Bundles are not kept here: DAGY_ARTIFACTS_BUCKET is not set.")
+    if terms.queue not in settings.RUN_QUEUES:
+        raise Invalid.field("queue", f"there is no queue {terms.queue!r}: {', '.join(settings.RUN_QUEUES)}")
     bundles.checked(bundle, sha256, entrypoint)
     graph = children.read_graph(bundle, entrypoint)
     if flow_name not in (None, graph["flow"]):
@@ -46,20 +59,18 @@ def deploy(
     artifacts.save(bundle_key(org_id, sha256.lower()), bundle, content_type="application/zip")
     flow = _locked_flow(organization, graph["flow"])
     before = flow.latest
-    told = (sha256.lower(), entrypoint, on_worker_lost)
-    if before and (before.sha256, before.entrypoint, before.on_worker_lost) == told:
+    told = {"sha256": sha256.lower(), "entrypoint": entrypoint, **asdict(terms)}
+    if before and told == {name: getattr(before, name) for name in told}:
         return before
     deployment = Deployment.objects.create(
         organization=organization,
         flow=flow,
         version=before.version + 1 if before else 1,
         label=label or graph["version"] or "",
-        entrypoint=entrypoint,
-        sha256=sha256.lower(),
         size_bytes=len(bundle),
         graph={key: graph[key] for key in ("tasks", "parameters", "problem")},
-        on_worker_lost=on_worker_lost,
         created_by=actor.email,
+        **told,
     )
     flow.latest = deployment
     flow.save(update_fields=["latest"])

@@ -15,9 +15,7 @@ from dagy_console.core.errors import Conflict, FieldError, Invalid
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.runs import selectors
-from dagy_console.runs.models import Deployment, Flow, Run, RunStatus, Schedule
-
-QUEUE = "runs"
+from dagy_console.runs.models import DEFAULT_QUEUE, Deployment, Flow, Run, RunStatus, Schedule
 
 
 @transaction.atomic
@@ -87,6 +85,7 @@ def _start(
         organization_id=flow.organization_id,
         flow=flow,
         deployment=version,
+        queue=version.queue,
         trigger=via,
         triggered_by=actor.email or actor.kind,
         **columns,
@@ -110,7 +109,8 @@ def _nothing_deployed(flow: Flow) -> Conflict:
 
 def hand_over(run: Run, *, expires: float | None = None) -> None:
     """To a worker. Where the broker is down, beat finds the run and tries again."""
-    current_app.send_task("runs.execute", args=[str(run.pk)], queue=QUEUE, expires=expires)
+    queue = "runs" if run.queue == DEFAULT_QUEUE else f"runs.{run.queue}"
+    current_app.send_task("runs.execute", args=[str(run.pk)], queue=queue, expires=expires)
 
 
 def check_parameters(flow: Flow, parameters: dict[str, Any]) -> None:
