@@ -143,6 +143,7 @@ OPERATIONS = {
     "GET /deployments": Access(P.FLOWS_READ),
     "GET /runs": Access(P.RUNS_READ),
     "POST /runs": Access(P.RUNS_TRIGGER),
+    "POST /runs/local": Access(P.RUNS_TRIGGER),
     "POST /runs/cancel": Access(P.RUNS_CANCEL),
     "POST /runs/retry": Access(P.RUNS_TRIGGER),
     "GET /secrets": Access(P.SECRETS_READ),

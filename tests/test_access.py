@@ -147,6 +147,7 @@ GIVEN_OPERATIONS = {
     "POST /schedules": ({"flow": "nightly", "cron": "0 6 * * *"}, 422),
     "PATCH /schedules/{schedule_id}": ({"paused": True}, 200),
     "DELETE /schedules/{schedule_id}": ({}, 204),
+    "POST /runs/local": ({"?": f"sha256={'0' * 64}"}, 422),
     "POST /runs/cancel": ({"q": "status:QUEUED", "expected_count": 5}, 409),
     "POST /runs/retry": ({"q": "status:FAILED", "expected_count": 5}, 409),
     "GET /runs/stuck": ({}, 200),

@@ -69,7 +69,10 @@ def _add_run(commands: Any) -> None:
 
 def _add_runs(commands: Any) -> None:
     runs = commands.add_parser(
-        "runs", help="list runs, show one", description="List runs, show one.", formatter_class=_Formatter
+        "runs",
+        help="list runs, show one, push one",
+        description="List runs, show one, push one to the server.",
+        formatter_class=_Formatter,
     )
     of_runs = runs.add_subparsers(title="commands", metavar="COMMAND", required=True)
     listing = _add(of_runs, "list", "cli.listing:list_runs", "list runs, newest first")
@@ -79,6 +82,12 @@ def _add_runs(commands: Any) -> None:
     _add_place(listing)
     show = _add(of_runs, "show", "cli.showing:show", "show a run: its tasks, its failure")
     _add_id(show)
+    push = _add(of_runs, "push", "cli.pushing:push", "send a local run to the server, for others to read")
+    push.add_argument("run", nargs="?", metavar="ID", help="the id, its beginning or end, or latest (default)")
+    push.add_argument("--org", metavar="ID", help="the organization, where you are in several")
+    push.add_argument("--no-artifacts", dest="artifacts", action="store_false", help="its record and its log alone")
+    push.add_argument("--api-url", metavar="URL", help="the server (DAGY_API_URL)")
+    _add_json(push)
 
 
 def _add_reading(commands: Any) -> None:

@@ -50,7 +50,7 @@ def _options(parser: argparse.ArgumentParser) -> list[str]:
     return [option for action in parser._actions for option in action.option_strings if option.startswith("--")]
 
 
-_TAKES_RUN = ("runs show", "logs", "doctor", "cancel")
+_TAKES_RUN = ("runs show", "runs push", "logs", "doctor", "cancel")
 
 _BASH = """\
 # dagy completion for bash: source <(dagy completion bash)

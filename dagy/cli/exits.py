@@ -23,7 +23,8 @@ EPILOG = """exit codes:
   2  wrong usage                    6  the local directory can't be read or written
   3  there is no such run or task   130  the run was cancelled (Ctrl-C)
 
-DAGY_API_URL set: `runs`, `logs`, `doctor` and `cancel` speak to that server; --local looks on this machine."""
+DAGY_API_URL set: `runs`, `logs`, `doctor` and `cancel` speak to that server; --local looks on this machine.
+`runs push` sends a run of this machine to it."""
 
 
 class UsageError(Exception):

@@ -93,6 +93,14 @@ class DagyClient:
         body = {"flow": flow, "parameters": parameters or {}} | ({"org_id": org_id} if org_id else {})
         return Run.of(self._post("/runs", body))
 
+    def push(self, archive: bytes, *, sha256: str, org_id: str | None = None) -> Run:
+        """Keep a local run on the server: a zip of its files, as `dagy.local.packing` makes it."""
+        query = {"sha256": sha256, "org_id": org_id}
+        answer = self._transport.request(
+            "POST", "/runs/local", query=query, content=archive, content_type="application/zip"
+        )
+        return Run.of(answer.json())
+
     def cancel(self, run_id: str, *, reason: str | None = None) -> Run:
         """Raises Conflict where the run has ended."""
         return Run.of(self._post(f"/runs/{_part(run_id)}/cancel", {"reason": reason} if reason else {}))

@@ -69,6 +69,7 @@ class Action(StrEnum):
     RUN_TRIGGERED = "run.triggered", "Started a run"
     ARTIFACT_DOWNLOADED = "artifact.downloaded", "Downloaded an artifact of a run", Nature.READS
     RUN_RETRIED = "run.retried", "Started a run again"
+    RUN_PUSHED = "run.pushed", "Pushed a run of their own machine"
     RUN_CANCELLED = "run.cancelled", "Asked a run to stop"
     REINDEX_STARTED = "trace_index.rebuild_started", "Started to rebuild the trace index"
     REINDEX_FINISHED = "trace_index.rebuild_finished", "Rebuilt the trace index"

@@ -34,7 +34,7 @@ from dagy_console.runs.serializers import (
     run_out,
     stuck_out,
 )
-from dagy_console.runs.services import cancelling, deploying, downloading, many, triggering
+from dagy_console.runs.services import cancelling, deploying, downloading, many, pushing, triggering
 
 router = StrictRouter(tags=["flows and runs"])
 
@@ -63,6 +63,11 @@ class DeployParams(QueryParams):
     concurrency_limit: int | None = Field(
         None, ge=1, le=1000, description="How many runs of the flow there may be at once; left out: any number."
     )
+
+
+class PushParams(QueryParams):
+    sha256: Text = Field(pattern="^[0-9a-fA-F]{64}$", description="Of the body, in hex.")
+    org_id: Text | None = Field(None, description="Left out: your only organization.")
 
 
 class RunParams(ListParams, listing=RUNS):
@@ -150,7 +155,7 @@ class RunOut(Schema):
     org_id: str
     flow: str
     flow_id: str
-    version: int
+    version: int | None
     status: str
     reason: str | None
     queue: str
@@ -297,6 +302,20 @@ def trigger_run(request: ApiRequest, body: TriggerIn) -> Status[dict[str, Any]]:
     """Start a run of a flow's latest version. 409 where nothing is deployed, or the organization is suspended."""
     org_id = org_of(request.actor, body.org_id, Permission.RUNS_TRIGGER)
     run = triggering.trigger(actor=request.actor, org_id=org_id, flow=body.flow, parameters=body.parameters)
+    return Status(201, run_out(run))
+
+
+@router.post(
+    "/runs/local",
+    idempotent=True,
+    max_body=pushing.MAX_BYTES,
+    response={201: RunOut, **BODY_PROBLEMS, **problems(409, 503)},
+)
+def push_run(request: ApiRequest, params: Query[PushParams]) -> Status[dict[str, Any]]:
+    """Keep a run of somebody's own machine. The body is a zip of its files (`application/zip`, 15 MB at most), as
+    `dagy runs push` makes it."""
+    org_id = org_of(request.actor, params.org_id, Permission.RUNS_TRIGGER)
+    run = pushing.push(actor=request.actor, org_id=org_id, archive=request.body, sha256=params.sha256)
     return Status(201, run_out(run))
 
 

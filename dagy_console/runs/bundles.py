@@ -15,8 +15,16 @@ _PIECE = 1 << 20
 
 
 def checked(data: bytes, sha256: str, entrypoint: str) -> None:
-    """Raises Invalid: what was sent is not what the checksum says, is no zip, has a name that leaves the directory, a
-    link, or too much; or the entrypoint is not in it."""
+    """Raises Invalid: it is not safe (`checked_archive`), or the entrypoint is not in it."""
+    names = checked_archive(data, sha256)
+    path, _, function = entrypoint.partition(":")
+    if not function.isidentifier() or path not in names:
+        raise Invalid.field("entrypoint", "must be a file in the bundle and a name in it, such as flows.py:nightly")
+
+
+def checked_archive(data: bytes, sha256: str) -> set[str]:
+    """The names in a zip. Raises Invalid: what was sent is not what the checksum says, is no zip, has a name that
+    leaves the directory, a link, or too much."""
     found = hashlib.sha256(data).hexdigest()
     if found != sha256.lower():
         raise Invalid.field("sha256", f"is not that of the body, which is {found}: send the bundle again")
@@ -25,9 +33,7 @@ def checked(data: bytes, sha256: str, entrypoint: str) -> None:
         _check_size(members)
         for member in members:
             _check_member(member)
-        path, _, function = entrypoint.partition(":")
-        if not function.isidentifier() or path not in {member.filename for member in members}:
-            raise Invalid.field("entrypoint", "must be a file in the bundle and a name in it, such as flows.py:nightly")
+    return {member.filename for member in members}
 
 
 def unpack(data: bytes, directory: Path) -> None:
@@ -68,7 +74,7 @@ def _opened(data: bytes) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(io.BytesIO(data))
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        raise Invalid.field("body", "is no zip: send the bundle that `dagy deploy` makes") from None
+        raise Invalid.field("body", "is no zip: send what `dagy deploy` or `dagy runs push` makes") from None
 
 
 def _check_size(members: list[zipfile.ZipInfo]) -> None:
@@ -81,8 +87,8 @@ def _check_size(members: list[zipfile.ZipInfo]) -> None:
 def _check_member(member: zipfile.ZipInfo) -> None:
     name = member.filename
     path = PurePosixPath(name)
-    leaves = path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or "\0" in name or len(name) > 500
-    if leaves or not path.parts:
+    leaves = path.is_absolute() or ".." in path.parts or "\\" in name or name[1:2] == ":" or "\0" in name
+    if leaves or not path.parts or len(name) > 500:
         raise Invalid.field(
             "body", f"has a file named {name[:100]!r}, which may lie outside: only plain relative paths"
         )

@@ -22,19 +22,19 @@ class Comparison:
 
 
 def last_success(run: Run) -> Comparison | None:
-    """Without the code. None where no earlier run of the flow has succeeded."""
-    success = selectors.last_success_before(run)
+    """Without the code. None where no earlier run of the flow has succeeded here, or its own code is not here."""
+    success = selectors.last_success_before(run) if run.deployment else None
     if success is None:
         return None
     is_same = success.deployment_id == run.deployment_id
-    return Comparison(success, is_same, [] if is_same else _facts(success.deployment, run.deployment))
+    return Comparison(success, is_same, [] if is_same else _facts(success.deployed, run.deployed))
 
 
 def with_code(run: Run) -> Comparison | None:
     known = last_success(run)
     if known is None or known.is_same_version:
         return known
-    before, after = known.success.deployment, run.deployment
+    before, after = known.success.deployed, run.deployed
     if before.sha256 == after.sha256:
         return known
     try:

@@ -13,7 +13,7 @@ from dagy_console.customers.registry import Figure, Hit, Panel
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
 from dagy_console.runs import selectors
-from dagy_console.runs.models import Run, RunStatus, Schedule
+from dagy_console.runs.models import LOCAL, Run, RunStatus, Schedule
 from dagy_console.runs.presenting import run_row
 from dagy_console.runs.schedules import services as schedules
 from dagy_console.runs.search import RUNS
@@ -33,13 +33,15 @@ def register() -> None:
 def _failed_of_a_day() -> Combinable:
     rows = Run.objects.filter(
         organization=OuterRef("pk"), status=RunStatus.FAILED, created_at__gte=Now() - timedelta(days=1)
-    )
+    ).exclude(trigger=LOCAL)
     counted = rows.order_by().values("organization").annotate(n=Count("*")).values("n")
     return Coalesce(Subquery(counted, output_field=IntegerField()), 0)
 
 
 def _url(org_id: str) -> str:
-    return RUNS.query(Term("org", org_id), Term("status", "FAILED"), Term("after", "-24h")).url
+    return RUNS.query(
+        Term("org", org_id), Term("status", "FAILED"), Term("after", "-24h"), Term("trigger", LOCAL, negated=True)
+    ).url
 
 
 def _latest(actor: Actor, org_id: str) -> dict[str, Any]:

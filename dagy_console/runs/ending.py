@@ -65,7 +65,7 @@ def lost(run: Run, mine: Any) -> bool:
         else ""
     )
     reason = f"worker lost: {run.worker or 'its worker'} ended without saying so{heard}"
-    again = run.status == RunStatus.RUNNING and run.deployment.on_worker_lost == OnWorkerLost.RESTART
+    again = run.status == RunStatus.RUNNING and run.deployed.on_worker_lost == OnWorkerLost.RESTART
     if again and run.executions < MAX_EXECUTIONS:
         _begin_again(run, mine, reason)
         return True

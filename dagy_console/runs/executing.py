@@ -138,12 +138,12 @@ def _begin(run: Run, mine: Any) -> bool:
 
 def _in_child(run: Run, journal: Journal, pulse: _Pulse) -> int:
     """The child's exit code, once all that it said is written down."""
-    bundle = artifacts.read(run.deployment.bundle_key)
-    bundles.checked(bundle, run.deployment.sha256, run.deployment.entrypoint)
+    bundle = artifacts.read(run.deployed.bundle_key)
+    bundles.checked(bundle, run.deployed.sha256, run.deployed.entrypoint)
     with tempfile.TemporaryDirectory(prefix="dagy-reused-") as name:
         secrets = values_for_run(run.organization_id)
         asked = _request(run, reusing.outputs_of(run, Path(name)), secrets)
-        with started(bundle, run.deployment.entrypoint, limits=_LIMITS, run=asked) as child:
+        with started(bundle, run.deployed.entrypoint, limits=_LIMITS, run=asked) as child:
             pulse.child, pulse.is_strict = child, _restarts(run)
             return Watcher(run, child, journal, Mask(secrets.values()), lambda: _patiently(run, journal.flush)).watch()
 
@@ -169,7 +169,7 @@ def _limit(run: Run) -> int | None:
 
 
 def _restarts(run: Run) -> bool:
-    return run.deployment.on_worker_lost == OnWorkerLost.RESTART
+    return run.deployed.on_worker_lost == OnWorkerLost.RESTART
 
 
 def _patiently(run: Run, act: Callable[[], T]) -> T:

@@ -5,6 +5,7 @@ nothing more. A batch that may have been written, and whose worker was not told 
 """
 
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,6 +48,12 @@ class Journal:
     def is_full(self) -> bool:
         return len(self._lines) >= MAX_LINES or self._characters >= MAX_CHARACTERS
 
+    @property
+    def artifacts(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Task id and artifact, of all that was told of since the last flush."""
+        for task_id, columns in self._tasks.items():
+            yield from ((task_id, kept) for kept in columns.get("artifacts", ()))
+
     def take(self, message: dict[str, Any]) -> None:
         """One message; what has another form than is known is left out."""
         record = message.get("record")
@@ -76,7 +83,7 @@ class Journal:
             (
                 self._run_id,
                 self._sequence,
-                _moment(at) or datetime.now(UTC),
+                moment(at) or datetime.now(UTC),
                 level if isinstance(level, str) and level in LEVELS else "INFO",
                 _text(task_id, 100),
                 text,
@@ -126,8 +133,8 @@ class Journal:
             "name": _text(told.get("name"), 200),
             "status": status if isinstance(status, str) and status in _TASK_STATUSES else "PENDING",
             "depends_on": [_text(up, 100) for up in _list(told.get("depends_on")) if isinstance(up, str)][:1000],
-            "started_at": _moment(told.get("started_at")),
-            "ended_at": _moment(told.get("ended_at")),
+            "started_at": moment(told.get("started_at")),
+            "ended_at": moment(told.get("ended_at")),
             "duration_seconds": _number(told.get("duration_seconds")),
             "error_type": _text(told.get("error_type") if attempts is None else _last_error(attempts), 200),
             "reason": _text(told.get("reason"), 2000),
@@ -216,7 +223,8 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and abs(value) < _MOST else None
 
 
-def _moment(value: object) -> datetime | None:
+def moment(value: object) -> datetime | None:
+    """A time with its zone, of a text as `dagy.records` writes them."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
         return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None

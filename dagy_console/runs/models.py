@@ -29,6 +29,8 @@ class OnWorkerLost(models.TextChoices):
 RUNS_UNDER_WAY = (RunStatus.RUNNING, RunStatus.CANCELLING)
 UNFINISHED_RUNS = (RunStatus.QUEUED, *RUNS_UNDER_WAY)
 DEFAULT_QUEUE = "default"
+# The trigger of runs that somebody has run on a machine of their own, and pushed.
+LOCAL = "local"
 
 
 class Flow(models.Model):
@@ -189,7 +191,8 @@ class Run(Leased):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="runs")
     flow = models.ForeignKey(Flow, on_delete=models.PROTECT, related_name="runs")
-    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, related_name="runs")
+    # None: it was run on somebody's own machine, and its code is not here.
+    deployment = models.ForeignKey(Deployment, on_delete=models.PROTECT, null=True, related_name="runs")
     status = models.CharField(max_length=20, choices=RunStatus.choices, default=RunStatus.QUEUED)
     queue = models.CharField(max_length=50, default=DEFAULT_QUEUE)
     # Why it ended as it did.
@@ -229,6 +232,7 @@ class Run(Leased):
             models.Index(fields=["flow", "-created_at", "-id"], name="run_of_flow"),
             models.Index(fields=["status", "-created_at", "-id"], name="run_of_status"),
             models.Index(fields=["error_type", "-created_at", "-id"], name="run_of_error"),
+            models.Index(fields=["trigger", "-created_at", "-id"], name="run_of_trigger"),
             models.Index(fields=["created_at"], condition=models.Q(status__in=UNFINISHED_RUNS), name="run_unfinished"),
             models.Index(
                 fields=["organization", "flow"], condition=models.Q(status__in=RUNS_UNDER_WAY), name="run_under_way"
@@ -243,11 +247,21 @@ class Run(Leased):
         return str(self.pk)
 
     @property
+    def deployed(self) -> Deployment:
+        """Of a run of the platform's own."""
+        assert self.deployment is not None
+        return self.deployment
+
+    @property
+    def version(self) -> int | None:
+        return self.deployment.version if self.deployment else None
+
+    @property
     def is_final(self) -> bool:
         return self.status not in UNFINISHED_RUNS
 
     def snapshot(self) -> dict[str, Any]:
-        told = {"status": self.status, "reason": self.reason, "version": self.deployment.version}
+        told = {"status": self.status, "reason": self.reason, "version": self.version}
         if self.retry_of_id is None:
             return told
         return told | {"retry_of": str(self.retry_of_id), "reuses_outputs": self.reuses_outputs}

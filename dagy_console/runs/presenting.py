@@ -18,7 +18,7 @@ from dagy_console.listing.language import Query
 from dagy_console.runs.ansi import coloured
 from dagy_console.runs.drawing import Graph, Span
 from dagy_console.runs.logs import LogQuery, Window
-from dagy_console.runs.models import LogLine, Run, TaskRun
+from dagy_console.runs.models import LOCAL, LogLine, Run, TaskRun
 from dagy_console.runs.queueing import why_it_waits
 from dagy_console.runs.stuck import Stuck
 
@@ -38,7 +38,8 @@ def run_row(run: Run, query: Query | None = None) -> dict[str, Any]:
         "status": run.status.lower(),
         "created_at": run.created_at,
         "duration": _duration(run),
-        "version": run.deployment.version,
+        "version": run.version,
+        "is_local": run.trigger == LOCAL,
         "task_count": run.task_count,
         "succeeded_count": run.succeeded_count,
         "left_count": run.task_count - run.succeeded_count,
@@ -53,7 +54,9 @@ def run_head(run: Run, actor: Actor) -> dict[str, Any]:
         "pk": run.pk,
         "is_final": run.is_final,
         "log_lines": run.log_lines,
-        "may_retry": run.is_final and actor.can(Permission.RUNS_TRIGGER, org_id=run.organization_id),
+        "may_retry": run.is_final
+        and run.trigger != LOCAL
+        and actor.can(Permission.RUNS_TRIGGER, org_id=run.organization_id),
         "may_cancel": not run.is_final and actor.can(Permission.RUNS_CANCEL, org_id=run.organization_id),
     }
 
@@ -67,8 +70,8 @@ def run_facts(run: Run) -> dict[str, Any]:
         "triggered_by": visible(run.triggered_by),
         "trigger": run.trigger,
         "worker": visible(run.worker),
-        "entrypoint": visible(run.deployment.entrypoint),
-        "label": visible(run.deployment.label),
+        "entrypoint": visible(run.deployment.entrypoint if run.deployment else ""),
+        "label": visible(run.deployment.label if run.deployment else ""),
         "executions": run.executions,
         "retry_of": reverse("runs:run", args=[run.retry_of_id]) if run.retry_of_id else "",
         "reuses_outputs": run.reuses_outputs,

@@ -63,6 +63,7 @@ RUNS = Listing(
         Key("status", "status", "Status", facet=True, parameter="status", values=tuple(RunStatus), example="FAILED"),
         Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
         Key("error", "error_type", "Error", facet=True, parameter="error", example="TaskTimeoutError"),
+        Key("trigger", "trigger", "Trigger", parameter="trigger", example="schedule"),
     ),
     time="created_at",
     tie="id",

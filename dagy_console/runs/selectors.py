@@ -119,8 +119,10 @@ def get_artifact(run: Run, task_id: str, name: str) -> dict[str, Any]:
 
 
 def last_success_before(run: Run) -> Run | None:
-    """The flow's latest run before this one that succeeded."""
-    runs = Run.objects.select_related("flow", "deployment", "deployment__flow").filter(flow=run.flow_id)
+    """The flow's latest run here, before this one, that succeeded."""
+    runs = Run.objects.select_related("flow", "deployment", "deployment__flow").filter(
+        flow=run.flow_id, deployment__isnull=False
+    )
     earlier = runs.filter(status=RunStatus.SUCCEEDED, created_at__lt=run.created_at)
     return earlier.order_by("-created_at", "-id").first()
 

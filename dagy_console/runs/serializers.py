@@ -50,7 +50,7 @@ def run_out(run: Run) -> dict[str, Any]:
         "org_id": run.organization_id,
         "flow": run.flow.name,
         "flow_id": str(run.flow_id),
-        "version": run.deployment.version,
+        "version": run.version,
         "status": run.status,
         "reason": run.reason or None,
         "queue": run.queue,

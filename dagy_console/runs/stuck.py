@@ -30,7 +30,8 @@ WITH running AS (
   SELECT flow_id, count(*) AS runs, percentile_cont(0.99) WITHIN GROUP (ORDER BY time) AS p99
   FROM (SELECT DISTINCT flow_id FROM running) flow CROSS JOIN LATERAL (
     SELECT ended_at - started_at AS time FROM runs_run
-    WHERE flow_id = flow.flow_id AND status = 'SUCCEEDED' ORDER BY created_at DESC, id DESC LIMIT %(latest)s
+    WHERE flow_id = flow.flow_id AND status = 'SUCCEEDED' AND trigger <> 'local'
+    ORDER BY created_at DESC, id DESC LIMIT %(latest)s
   ) latest GROUP BY flow_id
 )
 SELECT running.id FROM running LEFT JOIN usual ON usual.flow_id = running.flow_id AND usual.runs >= %(fewest)s

@@ -437,7 +437,7 @@ def test_bash_completes_commands_options_and_ids(failed: str, tmp_path: Path) ->
         return done.stdout.split()
 
     assert completed("do") == ["doctor"]
-    assert completed("runs", "") == ["--help", "list", "show"]
+    assert completed("runs", "") == ["--help", "list", "show", "push"]
     assert completed("runs", "list", "--st") == ["--status"]
     assert completed("logs", failed[:6]) == [failed]
     assert completed("logs", "--task", "l") == ["load"]

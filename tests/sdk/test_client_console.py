@@ -115,3 +115,28 @@ def test_a_server_without_the_endpoint_is_an_error_and_no_traceback(
     monkeypatch.setenv("DAGY_API_URL", "http://127.0.0.1:9")
     assert main(["trigger", "nightly", "-p", "day=2026", "--api-url", console]) in (3, 5)
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_local_run_is_pushed_and_read_there(
+    console: str,
+    client_of: Callable[..., DagyClient],
+    local_dir: Path,
+    tmp_path: Path,
+    bucket: Any,
+    settings: Any,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings.ARTIFACTS_BUCKET = bucket.name
+    settings.STORAGES = {**settings.STORAGES}
+    client_of(console, "-").login(EMAIL, PASSWORD)
+    (tmp_path / "flows.py").write_text(
+        "from dagy import flow, task\n@task\ndef one(): return 1\n@flow\ndef small(): one()\n"
+    )
+    assert main(["run", f"{tmp_path}/flows.py:small"]) == 0
+    capsys.readouterr()
+    assert main(["runs", "push", "--json"]) == 0
+    run = client_of().run(json.loads(capsys.readouterr().out)["id"])
+    assert (run.flow, run.status, run.raw["trigger"]) == ("small", "SUCCEEDED", "local")
+    assert [line.message for line in client_of().logs(run.id, task_id="one")]
+    assert main(["runs", "push", run.id[:8]]) == 0
+    assert f"{console}/console/runs/{run.id}/" in capsys.readouterr().out

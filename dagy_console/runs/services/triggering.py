@@ -61,12 +61,16 @@ def retry(*, actor: Actor, run_id: uuid.UUID, from_failure: bool = False, via: s
     """A new run of the same version with the same parameters. `from_failure` takes over the outputs of the tasks that
     succeeded, and runs only the others.
 
-    Raises PermissionDenied, NotFound; Conflict (it goes on; it has succeeded, and nothing failed; the organization is
-    suspended).
+    Raises PermissionDenied, NotFound; Conflict (it goes on; it has succeeded, and nothing failed; its code is not
+    here; the organization is suspended).
     """
     run = selectors.get_run(actor, run_id, Permission.RUNS_TRIGGER)
     if not run.is_final:
         raise Conflict("The run goes on: wait for its end, or cancel it first.")
+    if run.deployment is None:
+        raise Conflict(
+            f"It was run on somebody's own machine, and its code is not here: `dagy deploy` {run.flow.name}."
+        )
     if from_failure and run.status == RunStatus.SUCCEEDED:
         raise Conflict("The run has succeeded: there is no failure to go on from. Run it again as a whole.")
     again = {"parameters": run.parameters, "retry_of": run, "reuses_outputs": from_failure}
