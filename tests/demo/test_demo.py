@@ -126,7 +126,7 @@ def passwords(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 def seed() -> str:
     out = io.StringIO()
-    call_command("seed_demo", traces=20, stdout=out)
+    call_command("seed_demo", traces=20, runs=False, stdout=out)
     return out.getvalue()
 
 
