@@ -23,6 +23,11 @@ from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_row
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
+from dagy_console.runs import selectors as runs
+from dagy_console.runs.presenting import run_row
+from dagy_console.runs.search import failed_of_a_day
+
+_DAY = timedelta(days=1)
 
 
 @read_only
@@ -37,11 +42,15 @@ def home(request: ConsoleRequest) -> HttpResponse:
     platform = actor.can(Permission.EXCEPTIONS_READ)
     context = {
         "nav": "home",
-        "tiles": _tiles(actor) if platform else [],
+        "tiles": _tiles(actor),
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
         "recent": [trace_row(row) for row in find(traces.visible_to(actor), TRACES.query(), limit=10).rows]
         if platform
         else [],
+        "failed": [run_row(row) for row in runs.failed_visible_to(actor).order_by("-created_at", "-id")[:5]]
+        if actor.can_somewhere(Permission.RUNS_READ)
+        else None,
+        "failed_url": failed_of_a_day().url,
         "activity": [entry_row(entry) for entry in audit.recent(actor, limit=8)]
         if actor.can_somewhere(Permission.AUDIT_READ)
         else [],
@@ -66,24 +75,39 @@ def system(request: ConsoleRequest) -> HttpResponse:
 
 
 def _tiles(actor: Actor) -> list[dict[str, Any]]:
-    """The last 24 hours beside the 24 before."""
+    """The last 24 hours beside the 24 before, of what the actor may see."""
+    traces_too = actor.can(Permission.EXCEPTIONS_READ)
+    runs_too = actor.can_somewhere(Permission.RUNS_READ)
+    return [*(_trace_tiles(actor) if traces_too else ()), *(_run_tiles(actor) if runs_too else ())]
+
+
+def _trace_tiles(actor: Actor) -> list[dict[str, Any]]:
     now = timezone.now()
-    day = timedelta(days=1)
     rows = traces.visible_to(actor)
-    today = _counts(rows.filter(timestamp__gte=now - day))
-    before = _counts(rows.filter(timestamp__gte=now - 2 * day, timestamp__lt=now - day))
+    today = _counts(rows.filter(timestamp__gte=now - _DAY))
+    before = _counts(rows.filter(timestamp__gte=now - 2 * _DAY, timestamp__lt=now - _DAY))
     url = TRACES.query(Term("after", "-24h")).url
     labels = {"traces": "Traces", "organizations": "Organizations affected", "groups": "Groups"}
-    return [
-        {
-            "label": f"{label}, 24 h",
-            "value": today[name],
-            "previous": before[name],
-            "url": url,
-            "state": "rising" if today[name] > 2 * before[name] and today[name] > 10 else "",
-        }
-        for name, label in labels.items()
-    ]
+    return [_tile(label, today[name], before[name], url) for name, label in labels.items()]
+
+
+def _run_tiles(actor: Actor) -> list[dict[str, Any]]:
+    now = timezone.now()
+    failed = runs.failed_visible_to(actor)
+    today = failed.filter(created_at__gte=now - _DAY).count()
+    before = failed.filter(created_at__gte=now - 2 * _DAY, created_at__lt=now - _DAY).count()
+    return [_tile("Failed runs", today, before, failed_of_a_day().url)]
+
+
+def _tile(label: str, today: int, before: int, url: str) -> dict[str, Any]:
+    is_rising = today > 2 * before and today > 10
+    return {
+        "label": f"{label}, 24 h",
+        "value": today,
+        "previous": before,
+        "url": url,
+        "state": "rising" if is_rising else "",
+    }
 
 
 def _counts(rows: QuerySet[Trace]) -> dict[str, int]:

@@ -55,22 +55,41 @@ class Preparation:
     def after_s3(self) -> list[Step]:
         """The demo, once for each database and S3 server."""
         place = self.environment["DATABASE_URL"] + self.environment.get("AWS_ENDPOINT_URL_S3", "aws")
-        return [Step("Demo", ("seed_demo",), _fingerprint([], place))]
+        return [Step("Demo", ("seed_demo", "--no-runs"), _fingerprint([], place))]
+
+    def when_live(self) -> list[Step]:
+        """Runs of the demo's flows: nobody needs to wait for these."""
+        (demo,) = self.after_s3()
+        return [Step("Demo runs", ("seed_demo",), demo.fingerprint)]
 
     def run(self, steps: Sequence[Step], stopping: Callable[[], None]) -> None:
         """Run the `steps` that are not done yet, at the same time. `stopping` is called often and may raise.
 
         Raises EmbeddedError where one fails.
         """
-        done = read_json(self._done)
-        running = [(step, self._start(step)) for step in self.missing(steps)]
+        running = self.begin(steps)
         try:
             for step, child in running:
                 _wait(child, stopping)
-                done[step.name] = step.fingerprint
-                write_json(self._done, done)
+                self._note(step)
         finally:
             stop([child for _, child in running], seconds=lambda: 1)
+
+    def begin(self, steps: Sequence[Step]) -> list[tuple[Step, Child]]:
+        """Start the `steps` that are not done yet, without waiting for them; see `settle`."""
+        return [(step, self._start(step)) for step in self.missing(steps)]
+
+    def settle(self, begun: list[tuple[Step, Child]], say: Callable[[str], None]) -> None:
+        """Take those that have ended out of `begun`; `say` of one that failed. It is tried again at the next start."""
+        for step, child in [one for one in begun if not one[1].is_alive]:
+            begun.remove((step, child))
+            if child.process.returncode:
+                say(f"{step.name} failed {child.describe_end()}.")
+            else:
+                self._note(step)
+
+    def _note(self, step: Step) -> None:
+        write_json(self._done, read_json(self._done) | {step.name: step.fingerprint})
 
     def missing(self, steps: Sequence[Step]) -> list[Step]:
         """Those of `steps` that are not done for the present state of their sources."""
@@ -86,7 +105,7 @@ class Preparation:
         return self.profile.directory / "done.json"
 
     def _start(self, step: Step) -> Child:
-        log = self.profile.logs / f"{step.arguments[0]}.log"
+        log = self.profile.logs / f"{step.name.lower().replace(' ', '-')}.log"
         command = [sys.executable, "manage.py", *step.arguments]
         # The owner's address is for migrations alone.
         hidden = () if step.arguments[0] == "migrate" else ("DATABASE_OWNER_URL",)

@@ -6,15 +6,15 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from embedded.console import Console
 from embedded.errors import EmbeddedError
 from embedded.files import read_json, try_lock, write_json
 from embedded.postgres import data_directory
-from embedded.preparation import DEMO_PEOPLE, Preparation, demo_passwords
-from embedded.processes import adopt_orphans, end_orphans
+from embedded.preparation import DEMO_PEOPLE, Preparation, Step, demo_passwords
+from embedded.processes import Child, adopt_orphans, end_orphans, stop
 from embedded.profile import Profile
 from embedded.signals import Stopped, StopSignals
 from embedded.stack import Stack
@@ -52,6 +52,8 @@ class _Running:
     stack: Stack
     signals: StopSignals
     console: Console | None = None
+    preparation: Preparation | None = None
+    begun: list[tuple[Step, Child]] = field(default_factory=list)
 
     def start(self) -> None:
         began = time.monotonic()
@@ -60,7 +62,9 @@ class _Running:
         self.stack.launch()
         self.stack.wait_for_databases(self.signals.check)
         environment = self._environment()
-        preparation = Preparation(self.profile, environment, own_database="postgres" in self.stack.own)
+        self.preparation = preparation = Preparation(
+            self.profile, environment, own_database="postgres" in self.stack.own
+        )
         if self.stack.has_new_database:
             preparation.forget()
         preparation.run(preparation.before_s3(), self.signals.check)
@@ -74,6 +78,7 @@ class _Running:
         self.console.wait_until_live(self.signals.check)
         self.stack.announce()
         write_json(_description(self.profile), self._describe(environment))
+        self.begun = preparation.begin(preparation.when_live())
         self._greet(time.monotonic() - began)
 
     def keep(self) -> None:
@@ -84,12 +89,15 @@ class _Running:
                 raise EmbeddedError(f"{dead.name} stopped {dead.describe_end()}. All else was stopped; start again.")
             if self.console:
                 self.console.watch(_say)
+            if self.preparation:
+                self.preparation.settle(self.begun, _say)
             time.sleep(0.2)
 
     def stop(self) -> None:
         _description(self.profile).unlink(missing_ok=True)
         if self.signals.asked:
             _say("Stopping …")
+        stop([child for _, child in self.begun], seconds=lambda: self.signals.patience(1))
         if self.console:
             self.console.stop(seconds=lambda: self.signals.patience(_CONSOLE_SECONDS))
         self.stack.stop(seconds=lambda: self.signals.patience(_SERVERS_SECONDS))

@@ -16,7 +16,7 @@ from dagy_console.runs import selectors
 from dagy_console.runs.models import LOCAL, Run, RunStatus, Schedule
 from dagy_console.runs.presenting import run_row
 from dagy_console.runs.schedules import services as schedules
-from dagy_console.runs.search import RUNS
+from dagy_console.runs.search import RUNS, failed_of_a_day
 from dagy_console.runs.services import suspending
 
 
@@ -39,9 +39,7 @@ def _failed_of_a_day() -> Combinable:
 
 
 def _url(org_id: str) -> str:
-    return RUNS.query(
-        Term("org", org_id), Term("status", "FAILED"), Term("after", "-24h"), Term("trigger", LOCAL, negated=True)
-    ).url
+    return failed_of_a_day(Term("org", org_id)).url
 
 
 def _latest(actor: Actor, org_id: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What flows, deployments and runs are searched by."""
 
-from dagy_console.listing.language import Key, Listing
-from dagy_console.runs.models import RunStatus
+from dagy_console.listing.language import Key, Listing, Query, Term
+from dagy_console.runs.models import LOCAL, RunStatus
 
 FLOWS = Listing(
     page="flows",
@@ -71,3 +71,9 @@ RUNS = Listing(
     text_heading="Text in the reason",
     example='flow:nightly  status:FAILED  org:org_123  after:-2h  "no such table"',
 )
+
+
+def failed_of_a_day(*more: Term) -> Query:
+    """Runs that failed in the last 24 hours, but for those of somebody's own machine."""
+    terms = (Term("status", RunStatus.FAILED), Term("after", "-24h"), Term("trigger", LOCAL, negated=True))
+    return RUNS.query(*more, *terms)

@@ -17,7 +17,7 @@ from dagy_console.core.errors import NotFound
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.language import Query
-from dagy_console.runs.models import Deployment, Flow, Run, RunStatus, TaskRun
+from dagy_console.runs.models import LOCAL, Deployment, Flow, Run, RunStatus, TaskRun
 
 CHANGES_SPAN, CHANGES_SHOWN = timedelta(hours=1), 5
 _DEEDS = {Permission.RUNS_READ: "see", Permission.RUNS_CANCEL: "cancel", Permission.RUNS_TRIGGER: "start again"}
@@ -51,6 +51,12 @@ def runs_visible_to(actor: Actor, permission: Permission = Permission.RUNS_READ)
     Raises PermissionDenied.
     """
     return actor.scoped(Run.objects.select_related("flow__latest", "deployment", "deployment__flow"), permission)
+
+
+def failed_visible_to(actor: Actor) -> QuerySet[Run]:
+    """Those that failed on the platform: one of somebody's own machine is nobody else's trouble. Raises
+    PermissionDenied."""
+    return runs_visible_to(actor).filter(status=RunStatus.FAILED).exclude(trigger=LOCAL)
 
 
 def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission.RUNS_READ) -> Run:

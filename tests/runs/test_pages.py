@@ -130,3 +130,17 @@ def test_a_run_is_started_by_a_form(browse: Any, run: Run, bob: Any, vera: Any) 
     assert started["Location"] == reverse("runs:run", args=[made.pk])
     assert (made.trigger, made.triggered_by, made.parameters) == ("console", "bob@blue.example", {})
     assert browse(vera).get("/console/runs/new/").status_code == 403
+
+
+def test_home_counts_failed_runs_against_the_day_before(browse: Any, run: Run, vera: Any, charlie: Any) -> None:
+    failed = {"status": "FAILED", "reason": "task 'load' ended FAILED"}
+    Run.objects.filter(pk=run.pk).update(**failed)
+    earlier, pushed, hers = a_run("org_blue", name="hourly"), a_run("org_blue", name="mine"), a_run("org_red")
+    Run.objects.exclude(pk=run.pk).update(**failed)
+    Run.objects.filter(pk=earlier.pk).update(created_at=timezone.now() - timedelta(hours=30))
+    Run.objects.filter(pk=pushed.pk).update(trigger="local")
+    page = browse(vera).get("/console/").content.decode()
+    tile = " ".join(page.split("Failed runs, 24 h")[1].split("</a>")[0].split())
+    assert '<span class="tile-value">1</span> <span class="tile-previous">1 the day before</span>' in tile
+    assert str(run.pk) in page and str(earlier.pk) in page
+    assert str(pushed.pk) not in page and str(hers.pk) not in page

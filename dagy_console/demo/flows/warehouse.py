@@ -61,7 +61,7 @@ def take_lock(what: str) -> None:
     time.sleep(86_400)
 
 
-@flow(version="1")
+@flow(version="0.9")
 def nightly_backup(what: str = "warehouse") -> None:
     """Hangs, until somebody cancels it."""
     take_lock(what)
