@@ -45,7 +45,20 @@ def run_row(run: Run, query: Query | None = None) -> dict[str, Any]:
         "left_count": run.task_count - run.succeeded_count,
         "failed_task": visible(failure.get("task_id") or ""),
         "reason": visible(run.reason),
+        "summary": visible(_summary(run)),
     }
+
+
+def _summary(run: Run) -> str:
+    """In a line: what failed first says more than that something did."""
+    if not run.failure:
+        return run.reason
+    parts = (
+        run.failure.get("task_id"),
+        run.failure.get("error_type"),
+        run.failure.get("message", "").partition("\n")[0],
+    )
+    return ": ".join(part for part in parts if part)[:300]
 
 
 def run_head(run: Run, actor: Actor) -> dict[str, Any]:
