@@ -96,13 +96,13 @@ def measure():
 ROWS = """
 INSERT INTO runs_run (id, organization_id, flow_id, deployment_id, status, reason, trigger, triggered_by, parameters,
   created_at, started_at, ended_at, error_type, worker, log_lines, task_count, succeeded_count, executions,
-  reuses_outputs)
+  reuses_outputs, queue)
 SELECT gen_random_uuid(), %(org)s, %(flow)s, %(deployment)s,
   CASE WHEN n %% 20 = 0 THEN 'FAILED' ELSE 'SUCCEEDED' END,
   CASE WHEN n %% 20 = 0 THEN 'task load ended FAILED' ELSE '' END,
   'api', 'bob@blue.example', '{}', now() - n * interval '2 seconds', now() - n * interval '2 seconds',
   now() - n * interval '2 seconds' + interval '1 second', CASE WHEN n %% 20 = 0 THEN 'LookupError' ELSE '' END,
-  'host:1', 10, 5, 5, 1, false
+  'host:1', 10, 5, 5, 1, false, 'default'
 FROM generate_series(1, %(count)s) n
 """
 LINES = """
@@ -276,10 +276,14 @@ def _output(command: list[str], environment: dict[str, str]) -> str:
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def _started(command: list[str], environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
+    return subprocess.Popen(command, env=environment, cwd=ROOT, **quiet)  # type: ignore[call-overload,no-any-return]
+
+
 @contextmanager
 def _process(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "start_new_session": True}
-    process = subprocess.Popen(command, env=environment, cwd=ROOT, **quiet)  # type: ignore[call-overload]
+    process = _started(command, environment)
     try:
         yield process
     finally:
@@ -318,7 +322,7 @@ def _measure(bench: Bench, only: str) -> None:
 
             def kill() -> None:
                 os.killpg(workers[-1].pid, signal.SIGKILL)
-                workers.append(subprocess.Popen([*runs, "-n", f"n{len(workers)}@%h"], start_new_session=True, cwd=ROOT))
+                workers.append(_started([*runs, "-n", f"n{len(workers)}@%h"], dict(os.environ)))
 
             try:
                 bench.lost(kill)

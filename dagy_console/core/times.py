@@ -21,7 +21,9 @@ def to_rfc3339(when: datetime) -> str:
 
 
 def exact(when: datetime) -> str:
-    """For people: "2026-01-15 02:49:12.123456 UTC"."""
+    """For people: "2026-01-15 02:49:12.123456 UTC", without a fraction where it has none."""
+    if not when.microsecond:
+        return to_second(when)
     return f"{_utc(when):%Y-%m-%d %H:%M:%S.%f UTC}"
 
 

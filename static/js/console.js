@@ -19,7 +19,8 @@ function ago(date) {
 function local(date) {
   const pad = (number, length = 2) => String(number).padStart(length, "0");
   const zone = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(date).find((part) => part.type === "timeZoneName").value;
-  return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}.${pad(date.getMilliseconds(), 3)} ${zone}`;
+  const fraction = date.getMilliseconds() ? `.${pad(date.getMilliseconds(), 3)}` : "";
+  return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}${fraction} ${zone}`;
 }
 
 function writeTimes(within = document) {

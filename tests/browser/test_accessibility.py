@@ -29,6 +29,10 @@ PAGES = {
     "own sessions": "/console/account/sessions/",
     "impersonations": "/console/impersonations/",
     "impersonate": "/console/impersonations/new/",
+    "schedules": "/console/runs/schedules/",
+    "new schedule": "/console/runs/schedules/new/",
+    "secrets": "/console/runs/secrets/",
+    "cancel runs": "/console/runs/all/cancel/?q=status%3ARUNNING",
     "team": "/console/team/",
     "invite": "/console/team/org_blue/invite/",
 }

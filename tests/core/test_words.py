@@ -70,6 +70,7 @@ def test_times_are_utc_in_every_form() -> None:
     assert (
         times.exact(when) == times.exact(datetime(2026, 1, 15, 2, 49, 12, 123456)) == "2026-01-15 02:49:12.123456 UTC"
     )
+    assert times.exact(when.replace(microsecond=0)) == "2026-01-15 02:49:12 UTC"
     assert (times.to_second(when), times.to_minute(when)) == ("2026-01-15 02:49:12 UTC", "2026-01-15 02:49 UTC")
 
 
