@@ -28,7 +28,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from console import machine, open_console, percentile, signed_in_super_admin
+from console import count_days, machine, open_console, percentile, signed_in_super_admin
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOWS = """
@@ -248,6 +248,7 @@ class Bench:
             cursor.execute(TASKS, {"run": run.pk})
             cursor.execute(LINES, {"run": run.pk, "count": self.options.lines})
             cursor.execute("VACUUM ANALYZE runs_run, runs_taskrun, runs_logline")
+        count_days()
         client = signed_in_super_admin()
         page, middle = f"/console/runs/{run.pk}/", self.options.lines // 2
         for name, path in {

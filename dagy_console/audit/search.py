@@ -26,10 +26,12 @@ ENTRIES = Listing(
     text_heading="Text in action, resource, name or reason",
     example='actor:ann@example.com  action:deletion.*  ip:203.0.113.0/24  after:-24h  "free text"',
     together=(("action", "outcome", "resource_type"),),
+    source="audit_entry",
 )
 # What a member may search by is what a member sees: of the platform's staff neither person nor device.
 _SHOWN = {"actor_email": "shown_actor", "impersonator_email": "shown_impersonator", "ip": "shown_ip"}
 MEMBERS_ENTRIES = replace(
     ENTRIES,
+    source="",
     keys=tuple(replace(key, column=_SHOWN.get(key.column, key.column)) for key in ENTRIES.keys),
 )

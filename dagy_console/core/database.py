@@ -72,6 +72,15 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def without_walking() -> Iterator[None]:
+    """In a transaction: no index is read in its order; rows are looked up by bitmaps of indexes, and sorted."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('enable_indexscan', 'off', true)")
+        yield
+        cursor.execute("SELECT set_config('enable_indexscan', 'on', true)")
+
+
 def limit_waiting(*, connection: Any, **_: Any) -> None:
     """Receiver of `connection_created`: give up on a statement, and on a server that is frozen or cut off.
 

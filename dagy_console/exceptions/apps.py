@@ -12,6 +12,8 @@ class ExceptionsConfig(AppConfig):
         from dagy_console.exceptions.deletions import running, services
         from dagy_console.exceptions.index import status
         from dagy_console.exceptions.index.capturing import start_capture
+        from dagy_console.exceptions.search import TRACES
+        from dagy_console.listing import rollups
         from dagy_console.runs import registry
 
         navigation.register(
@@ -23,6 +25,7 @@ class ExceptionsConfig(AppConfig):
             permission=Permission.EXCEPTIONS_READ,
         )
         partitions.PARTITIONED.add(models.Trace._meta.db_table)
+        rollups.register(TRACES, models.Trace.objects.all)
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         customers.register()

@@ -73,7 +73,7 @@ class BucketOut(Schema):
 
 
 class SummaryOut(Schema):
-    """`total` is null, and `total_is_exact` false, where counting took too long."""
+    """`total_is_exact` is false where counting took too long: there are at least so many then, or `total` is null."""
 
     total: int | None
     total_is_exact: bool
@@ -85,7 +85,7 @@ def summary_out(listing: Listing, params: SearchParams, rows: QuerySet[Any]) -> 
     """The counts, facets and histogram of what the parameters ask for among `rows`."""
     summary = summarize(rows, query_of(listing, params))
     return {
-        "total": summary.total,
+        "total": summary.at_least if summary.total is None else summary.total,
         "total_is_exact": summary.total is not None,
         "facets": {
             facet.key: [{"value": value, "count": count} for value, count in facet.values] for facet in summary.facets

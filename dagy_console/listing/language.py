@@ -97,6 +97,7 @@ class Listing:
     `page` is the name of its page's address, `noun` what a row is. Rows are ordered by `time`, newest
     first, and by `tie`, which is unique. `text` is the column that free text is looked for in; it has a trigram index.
     `together` names columns that have few combinations: they are counted in one go.
+    `source` is the table whose whole days are counted once (`rollups`); without it, every summary is counted anew.
     """
 
     page: str
@@ -108,6 +109,7 @@ class Listing:
     text_heading: str
     example: str = ""
     together: tuple[tuple[str, ...], ...] = ()
+    source: str = ""
 
     @property
     def keyset(self) -> Keyset:

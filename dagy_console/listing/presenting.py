@@ -70,6 +70,7 @@ def fields(query: Query) -> dict[str, Any]:
 def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
     return {
         "total": summary.total,
+        "at_least": summary.at_least,
         "counts": [
             counted(summary.distinct(key.name), key.heading.lower())
             for key in query.listing.facets

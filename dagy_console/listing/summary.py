@@ -9,7 +9,9 @@ from django.db.models import Max, Min, Model, QuerySet
 
 from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.core.times import parse_time
+from dagy_console.listing.finding import count_up_to
 from dagy_console.listing.language import TIMES, Listing, Query
+from dagy_console.listing.rollups import RolledUp, begin_of, rolled_up
 
 VALUES_A_FACET = 10
 BUCKET_TEXT = "to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
@@ -22,6 +24,8 @@ STEPS = [
 ]
 EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 SECONDS = 1.5
+# Where that was not enough.
+AT_LEAST, AT_LEAST_SECONDS = 10_000, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +46,13 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`total` is None where counting took too long: the list itself does not wait for it."""
+    """`total` is None where counting took too long: the list itself does not wait for it. There are `at_least` so many
+    then, if that is known."""
 
     total: int | None
     facets: list[FacetCount] = field(default_factory=list)
     buckets: list[Bucket] = field(default_factory=list)
+    at_least: int | None = None
 
     def distinct(self, key: str) -> int:
         return next((facet.distinct for facet in self.facets if facet.key == key), 0)
@@ -56,19 +62,29 @@ def summarize(rows: QuerySet[Any], query: Query) -> Summary:
     """Exact counts of the query's matches among `rows`, which hold what the reader may see."""
     try:
         with time_limit(SECONDS):
-            return _counted(rows.filter(query.as_q()), query)
+            return _counted(rows, query)
+    except TookTooLong:
+        return _at_least(rows, query)
+
+
+def _at_least(rows: QuerySet[Any], query: Query) -> Summary:
+    try:
+        with time_limit(AT_LEAST_SECONDS):
+            count = count_up_to(rows, query, AT_LEAST)
     except TookTooLong:
         return Summary(total=None)
+    return Summary(total=count) if count < AT_LEAST else Summary(total=None, at_least=AT_LEAST)
 
 
-def _counted(rows: QuerySet[Model], query: Query) -> Summary:
-    listing = query.listing
+def _counted(everything: QuerySet[Model], query: Query) -> Summary:
+    listing, rows = query.listing, everything.filter(query.as_q())
     bounds = rows.aggregate(oldest=Min(listing.time), newest=Max(listing.time))
     if bounds["oldest"] is None:
         return Summary(total=0)
     start, end = _window(query, bounds["oldest"], bounds["newest"])
     step = next((step for step in STEPS if (end - start) / step < MAX_BUCKETS - 1), STEPS[-1])
-    found = _grouped(rows, listing, step)
+    days = rolled_up(everything, query, start, end) if step >= HOUR else None
+    found = _grouped(rows.filter(days.live) if days else rows, listing, step, days)
     buckets = {datetime.fromisoformat(value): count for value, count, _ in found["bucket"]}
     return Summary(
         total=sum(buckets.values()),
@@ -81,12 +97,16 @@ def _facet(key: str, found: list[tuple[str, int, int]]) -> FacetCount:
     return FacetCount(key, [(value, count) for value, count, _ in found], found[0][2] if found else 0)
 
 
-def _grouped(rows: QuerySet[Model], listing: Listing, step: timedelta) -> dict[str, list[tuple[str, int, int]]]:
-    """Column -> (value, count, distinct values), the most frequent first; `bucket` whole, the others their top."""
+def _grouped(
+    rows: QuerySet[Model], listing: Listing, step: timedelta, days: RolledUp | None
+) -> dict[str, list[tuple[str, int, int]]]:
+    """Column -> (value, count, distinct values), the most frequent first; `bucket` whole, the others their top. `days`
+    are counted already, and not among `rows`."""
     columns = [key.column for key in listing.facets]
     inner, params = rows.order_by().values_list(listing.time, *columns).query.sql_with_params()
     named = ", ".join(columns)
     shown = ", ".join([*(f"('{column}', {column})" for column in columns), f"('bucket', {BUCKET_TEXT})"])
+    whole, more = _of_days(days, step) if days else ("", [])
     sql = f"""
     WITH together AS (
         SELECT {named}, bucket, count(*) AS count
@@ -96,9 +116,11 @@ def _grouped(rows: QuerySet[Model], listing: Listing, step: timedelta) -> dict[s
         GROUP BY GROUPING SETS ({_counted_together(listing, columns)})
     ), counted AS (
         SELECT name, value, sum(count)::bigint AS count
-        FROM together, LATERAL (VALUES {shown}) AS one (name, value)
-        WHERE value IS NOT NULL
-        GROUP BY name, value
+        FROM (
+            SELECT name, value, count FROM together, LATERAL (VALUES {shown}) AS one (name, value)
+            WHERE value IS NOT NULL {whole}
+        ) AS all_of_them (name, value, count)
+        GROUP BY name, value HAVING sum(count) > 0
     ), ranked AS (
         SELECT *, row_number() OVER (PARTITION BY name ORDER BY count DESC, value) AS rank,
                count(*) OVER (PARTITION BY name) AS distinct_values
@@ -108,11 +130,36 @@ def _grouped(rows: QuerySet[Model], listing: Listing, step: timedelta) -> dict[s
     """
     found: dict[str, list[tuple[str, int, int]]] = {}
     with connection.cursor() as cursor:
-        values: list[Any] = [step, EPOCH, *params, VALUES_A_FACET]
+        values: list[Any] = [step, EPOCH, *params, *more, VALUES_A_FACET]
         cursor.execute(sql, values)
         for name, value, count, distinct in cursor.fetchall():
             found.setdefault(name, []).append((value, count, distinct))
     return found
+
+
+_DAYS = """
+UNION ALL SELECT "column", value, %s * count FROM listing_daycount
+WHERE source = %s AND given_column = %s AND given_hash = hashtextextended(%s, 0) AND given_value = %s
+  AND day = ANY(%s)
+"""
+_HOURS = f"""
+UNION ALL SELECT 'bucket', {BUCKET_TEXT}, count FROM (
+    SELECT date_bin(%s, hour, %s) AS bucket, %s * count AS count FROM listing_hourcount
+    WHERE source = %s AND "column" = %s AND value_hash = hashtextextended(%s, 0) AND value = %s
+      AND hour >= %s AND hour < %s AND (hour AT TIME ZONE 'UTC')::date = ANY(%s)
+) AS hours
+"""
+
+
+def _of_days(days: RolledUp, step: timedelta) -> tuple[str, list[Any]]:
+    """SQL and values for what is counted already."""
+    sql, values = "", []
+    first, last = begin_of(days.days[0]), begin_of(days.days[-1] + DAY)
+    for column, value, sign in days.parts:
+        sql += _DAYS + _HOURS
+        values += [sign, days.source, column, value, value, days.days]
+        values += [step, EPOCH, sign, days.source, column, value, value, first, last, days.days]
+    return sql, values
 
 
 def _counted_together(listing: Listing, columns: list[str]) -> str:

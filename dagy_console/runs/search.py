@@ -70,6 +70,8 @@ RUNS = Listing(
     text="reason",
     text_heading="Text in the reason",
     example='flow:nightly  status:FAILED  org:org_123  after:-2h  "no such table"',
+    together=(("status", "error_type"),),
+    source="runs_run",
 )
 
 

@@ -1,0 +1,73 @@
+"""Whether a day's counts hold: said by triggers, in the transaction that changes its rows, whoever changes them.
+
+A change shares the lock of its day's row in `listing_rolledupday` and takes its `is_counted` back. `rollups.roll_up`
+counts a day under that row's exclusive lock: it sees what was changed before, and what is changed at the same time
+takes the mark back when it is done. Where there is no row yet, nothing is locked: no day is counted while a transaction
+goes on that may not have seen its row. Days that are under way are never counted, so changes hardly ever wait.
+"""
+
+from collections.abc import Sequence
+
+from django.db import migrations
+
+MARK = """
+CREATE FUNCTION mark_days(name text, changed date[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM listing_rolledupday WHERE source = name AND day = ANY(changed) ORDER BY day FOR KEY SHARE;
+    UPDATE listing_rolledupday SET is_counted = false WHERE source = name AND day = ANY(changed) AND is_counted;
+END
+$$
+"""
+UNMARK = "DROP FUNCTION mark_days"
+_FUNCTION = """
+CREATE FUNCTION mark_days_of_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    changed date[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        UPDATE listing_rolledupday SET is_counted = false WHERE source = '{table}';
+        RETURN NULL;
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT array_agg(DISTINCT {day}) INTO changed FROM new_rows;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(DISTINCT {day}) INTO changed FROM old_rows;
+    ELSE
+        SELECT array_agg(DISTINCT {day}) INTO changed FROM (
+            (SELECT {counted} FROM old_rows EXCEPT ALL SELECT {counted} FROM new_rows)
+            UNION ALL
+            (SELECT {counted} FROM new_rows EXCEPT ALL SELECT {counted} FROM old_rows)
+        ) AS differing;
+    END IF;
+    IF changed IS NOT NULL THEN
+        PERFORM mark_days('{table}', changed);
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+_TRIGGER = """
+CREATE TRIGGER mark_days_{event} AFTER {event} ON {table} {referencing}
+FOR EACH STATEMENT EXECUTE FUNCTION mark_days_of_{table}()
+"""
+_REFERENCING = {
+    "INSERT": "REFERENCING NEW TABLE AS new_rows",
+    "UPDATE": "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows",
+    "DELETE": "REFERENCING OLD TABLE AS old_rows",
+    "TRUNCATE": "",
+}
+
+
+def marked(table: str, *, time: str, columns: Sequence[str]) -> list[migrations.RunSQL]:
+    """For a migration: the triggers of a list's table. `columns` are those that its facets are made of."""
+    counted = ", ".join((time, *columns))
+    function = _FUNCTION.format(table=table, day=f"({time} AT TIME ZONE 'UTC')::date", counted=counted)
+    return [
+        migrations.RunSQL(function, f"DROP FUNCTION mark_days_of_{table}"),
+        *(
+            migrations.RunSQL(
+                _TRIGGER.format(event=event, table=table, referencing=referencing),
+                f"DROP TRIGGER mark_days_{event} ON {table}",
+            )
+            for event, referencing in _REFERENCING.items()
+        ),
+    ]

@@ -1,0 +1,64 @@
+"""Counts of whole days, so that a search that has no other terms than one of a facet need not count every row anew.
+
+`source` names the list (`Listing.source`), `column` one of its facets ("" is all rows). They are written by
+`rollups.roll_up` alone; `marking` says when they hold.
+"""
+
+from django.db import models
+
+
+class RolledUpDay(models.Model):
+    """A day (UTC) of a list. Its counts are those of its rows, exactly, where `is_counted`."""
+
+    pk = models.CompositePrimaryKey("source", "day")
+    source = models.TextField()
+    day = models.DateField()
+    is_counted = models.BooleanField(default=False)
+    # Transactions from this one on have seen the row, or can.
+    seen_from = models.BigIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.source} {self.day}"
+
+
+class DayCount(models.Model):
+    """How many rows of a day have `value` in `column`, of those that have `given_value` in `given_column`."""
+
+    source = models.TextField()
+    day = models.DateField()
+    given_column = models.TextField()
+    given_value = models.TextField()
+    # Values may be longer than an index takes.
+    given_hash = models.BigIntegerField()
+    column = models.TextField()
+    value = models.TextField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["source", "given_column", "given_hash", "day"], name="day_count_given"),
+            models.Index(fields=["source", "day"], name="day_count_of_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.day}"
+
+
+class HourCount(models.Model):
+    """How many rows of an hour have `value` in `column`."""
+
+    source = models.TextField()
+    hour = models.DateTimeField()
+    column = models.TextField()
+    value = models.TextField()
+    value_hash = models.BigIntegerField()
+    count = models.BigIntegerField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["source", "column", "value_hash", "hour"], name="hour_count_of_value"),
+            models.Index(fields=["source", "hour"], name="hour_count_of_hour"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.count} of {self.hour}"

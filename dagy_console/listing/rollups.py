@@ -1,0 +1,222 @@
+"""Counting days once: `roll_up` does so when they are over, `rolled_up` says which of them answer a search.
+
+What the counts do not hold for (today, what was changed since, the ends of a window that are no whole days) is counted
+live, so that a summary is exact all the same.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations_with_replacement
+from time import monotonic
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Max, Min, Q, QuerySet
+from django.utils import timezone
+
+from dagy_console.core.times import parse_time
+from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
+
+DAY = timedelta(days=1)
+# Of a list: what is older is little, and is counted live.
+_MOST_DAYS = 400
+_SECONDS = 20.0
+# Counting so many pieces live costs more than counting all.
+_MOST_PIECES = 8
+_lists: dict[str, tuple[Listing, Callable[[], QuerySet[Any]]]] = {}
+
+
+def register(listing: Listing, rows: Callable[[], QuerySet[Any]]) -> None:
+    """`rows` are all there are; the table is `listing.source`, with the triggers of `marking.marked`."""
+    _lists[listing.source] = (listing, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class RolledUp:
+    """Days whose counts answer a search, and the condition on the rows that are left to count."""
+
+    source: str
+    term: Term | None
+    column: str
+    days: list[date]
+    live: Q
+
+    @property
+    def parts(self) -> Iterator[tuple[str, str, int]]:
+        """Column and value that the counts are given for ("": all rows), and the sign that they count with."""
+        if self.term is None or self.term.negated:
+            yield "", "", 1
+        if self.term is not None:
+            yield self.column, self.term.value, -1 if self.term.negated else 1
+
+
+def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime) -> RolledUp | None:
+    """For the matches of `query` among `rows` from `start` to `end`. None: they are to be counted."""
+    listing = query.listing
+    terms = [term for term in query.terms if term.key not in TIMES]
+    # Rows that are narrowed to what somebody may see are not all that was counted.
+    if (
+        not listing.source
+        or rows.query.where
+        or len(terms) > 1
+        or not all(_is_counted(listing, term) for term in terms)
+    ):
+        return None
+    days = _days(query, start, end)
+    live = _outside(listing.time, days)
+    if not days or live is None:
+        return None
+    term = terms[0] if terms else None
+    return RolledUp(listing.source, term, listing.key(term.key).column if term else "", days, live)
+
+
+def _is_counted(listing: Listing, term: Term) -> bool:
+    if term.key == TEXT or "*" in term.value:
+        return False
+    key = listing.key(term.key)
+    return key.facet and key.condition is None
+
+
+def _days(query: Query, start: datetime, end: datetime) -> list[date]:
+    """Whole days of the window whose counts hold."""
+    found = RolledUpDay.objects.filter(
+        source=query.listing.source, is_counted=True, day__gte=_day(start), day__lte=_day(end)
+    )
+    after = [parse_time(value) for value in query.values("after")]
+    before = [parse_time(value) for value in query.values("before")]
+    return [
+        day
+        for day in found.order_by("day").values_list("day", flat=True)
+        if all(moment < begin_of(day) for moment in after) and all(begin_of(day + DAY) < moment for moment in before)
+    ]
+
+
+def _outside(column: str, days: list[date]) -> Q | None:
+    """The rows of no such day; None where these lie in too many pieces."""
+    spans: list[tuple[date, date]] = []
+    for day in days:
+        if spans and spans[-1][1] == day:
+            spans[-1] = (spans[-1][0], day + DAY)
+        else:
+            spans.append((day, day + DAY))
+    if len(spans) > _MOST_PIECES:
+        return None
+    edges = [None, *(begin_of(edge) for span in spans for edge in span), None]
+    live = Q()
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        piece = Q(**{f"{column}__gte": begin}) if begin else Q()
+        live |= piece & (Q(**{f"{column}__lt": end}) if end else Q())
+    return live
+
+
+def begin_of(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+# --- counting
+
+
+def roll_up() -> int:
+    """Count the days that are over and whose counts do not hold, newest first, for some seconds. How many."""
+    deadline = monotonic() + _SECONDS
+    counted = 0
+    for source, (listing, rows) in _lists.items():
+        for day in _uncounted(source, listing, rows()):
+            if monotonic() > deadline:
+                return counted
+            counted += _count(source, listing, rows(), day)
+    return counted
+
+
+def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[date]:
+    today = _day(timezone.now())
+    bounds = rows.order_by().aggregate(oldest=Min(listing.time), newest=Max(listing.time))
+    first = max(_day(bounds["oldest"]), today - _MOST_DAYS * DAY) if bounds["oldest"] else today
+    last = min(_day(bounds["newest"]), today - DAY) if bounds["newest"] else today - DAY
+    past = [first + DAY * number for number in range((last - first).days + 1)]
+    # Ahead, so that whoever writes on a day has seen its row.
+    made = [RolledUpDay(source=source, day=day) for day in (*past, today, today + DAY)]
+    RolledUpDay.objects.bulk_create(made, ignore_conflicts=True)
+    with connection.cursor() as cursor:
+        cursor.execute(_SEEN_FROM, [source])
+        cursor.execute(_UNCOUNTED, [source, past])
+        return [day for (day,) in cursor.fetchall()]
+
+
+def _count(source: str, listing: Listing, rows: QuerySet[Any], day: date) -> bool:
+    """Whether it was counted: not where somebody changes it right now."""
+    marks = RolledUpDay.objects.filter(source=source, day=day)
+    try:
+        with transaction.atomic():
+            marks.select_for_update(nowait=True).get()
+            DayCount.objects.filter(source=source, day=day).delete()
+            HourCount.objects.filter(source=source, hour__gte=begin_of(day), hour__lt=begin_of(day + DAY)).delete()
+            _write(source, listing, rows, day)
+            marks.update(is_counted=True)
+    except OperationalError:
+        return False
+    return True
+
+
+def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date) -> None:
+    columns = [key.column for key in listing.facets]
+    span = {f"{listing.time}__gte": begin_of(day), f"{listing.time}__lt": begin_of(day + DAY)}
+    inner, params = rows.filter(**span).order_by().values_list(listing.time, *columns).query.sql_with_params()
+    names = [f"c{number}" for number in range(len(columns))]
+    pairs = [
+        f"SELECT '{columns[a]}', c{a}::text, '{columns[b]}', c{b}::text, count(*) FROM counted "
+        f"WHERE c{a} IS NOT NULL AND c{b} IS NOT NULL GROUP BY c{a}, c{b}"
+        for a, b in combinations_with_replacement(range(len(columns)), 2)
+    ]
+    hours = [
+        f"SELECT '{column}', {name}::text, date_trunc('hour', moment, 'UTC'), count(*) FROM counted "
+        f"WHERE {name} IS NOT NULL GROUP BY {name}, 3"
+        for column, name in zip(columns, names, strict=True)
+    ]
+    counted = f"WITH counted AS MATERIALIZED (SELECT * FROM ({inner}) AS matching (moment, {', '.join(names)})), "
+    with connection.cursor() as cursor:
+        cursor.execute(f"{counted} {_DAYS.format(pairs=' UNION ALL '.join(pairs))}", [*params, *(source, day) * 3])
+        cursor.execute(f"{counted} {_HOURS.format(hours=' UNION ALL '.join(hours))}", [*params, source])
+
+
+# A number that lies ahead of all there are comes from another server, where this database was before.
+_SEEN_FROM = """
+UPDATE listing_rolledupday SET seen_from = pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+WHERE source = %s
+  AND (seen_from IS NULL OR seen_from > pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+"""
+# Without days that a transaction may write on which has not seen their rows: one from before, that has locked the table
+# as every writer has. Numbers of transactions are the whole server's, and locks know 32 bits of them.
+_UNCOUNTED = """
+SELECT day FROM listing_rolledupday
+WHERE source = %s AND day = ANY(%s) AND NOT is_counted AND NOT EXISTS (
+    SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS under_way (id)
+    JOIN pg_locks AS own ON own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
+        AND own.transactionid::text::bigint = under_way.id::text::bigint %% 4294967296
+    JOIN pg_locks AS writing ON writing.pid = own.pid AND writing.mode = 'RowExclusiveLock'
+        AND writing.relation = source::regclass
+        AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    WHERE under_way.id::text::bigint < seen_from
+)
+ORDER BY day DESC
+"""
+_DAYS = """
+pairs (a, v, b, w, n) AS ({pairs})
+INSERT INTO listing_daycount (source, day, given_column, given_value, given_hash, "column", value, count)
+SELECT %s, %s::date, a, v, hashtextextended(v, 0), b, w, n FROM pairs
+UNION ALL SELECT %s, %s::date, b, w, hashtextextended(w, 0), a, v, n FROM pairs WHERE a <> b
+UNION ALL SELECT %s, %s::date, '', '', hashtextextended('', 0), a, v, n FROM pairs WHERE a = b
+"""
+_HOURS = """
+hours (a, v, hour, n) AS (
+    {hours} UNION ALL SELECT '', '', date_trunc('hour', moment, 'UTC'), count(*) FROM counted GROUP BY 3
+)
+INSERT INTO listing_hourcount (source, hour, "column", value, value_hash, count)
+SELECT %s, hour, a, v, hashtextextended(v, 0), n FROM hours
+"""

@@ -1,0 +1,235 @@
+"""What was counted once is what counting anew gives, whatever was changed, by whomever, in between."""
+
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from dagy_console.audit.models import AuditEntry
+from dagy_console.audit.search import ENTRIES
+from dagy_console.core.database import TookTooLong
+from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces, remove_traces
+from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.reading.fields import IndexFields
+from dagy_console.exceptions.search import TRACES
+from dagy_console.listing import rollups, summary
+from dagy_console.listing.language import Listing
+from dagy_console.listing.models import DayCount, RolledUpDay
+from dagy_console.listing.rollups import roll_up, rolled_up
+from dagy_console.listing.summary import summarize
+from dagy_console.runs.models import Run
+from dagy_console.runs.search import RUNS
+from tests.conftest import at_the_same_moment
+from tests.runs.support import a_run
+
+NOW = datetime.now(UTC).replace(minute=30)
+QUERIES = (
+    "",
+    "type:ValueError",
+    "-type:ValueError",
+    "org:org_1",
+    "-org:org_1",
+    "path:/runs after:-5d",
+    "after:-90h",
+    "before:-30h",
+    "group:f1 after:-6d before:-2d",
+    "type:Nowhere",
+    "type:ValueError org:org_1",
+    "path:/r*",
+    "words",
+)
+
+
+def a_trace(number: int, when: datetime, chance: random.Random, *, etag: str = "a") -> IndexedTrace:
+    fields = IndexFields(
+        org_id=chance.choice(["org_1", "org_2", "org_3"]),
+        occurred_at=when,
+        request_id=f"r{number}",
+        function_name="",
+        run_id="",
+        exception_type=chance.choice(["ValueError", "KeyError"]),
+        message="words of all kinds",
+        http_method=chance.choice(["GET", "POST"]),
+        http_path=chance.choice(["/runs", "/flows", "/" + "x" * 1_500]),
+        fingerprint=chance.choice(["f1", "f2"]),
+        problems=(),
+    )
+    return IndexedTrace(f"exceptions/org/{number}.json", fields, 10, etag, when)
+
+
+def some_traces(count: int, chance: random.Random, first: int = 0) -> list[IndexedTrace]:
+    return [
+        a_trace(first + number, NOW - timedelta(minutes=chance.randrange(60 * 24 * 9)), chance)
+        for number in range(count)
+    ]
+
+
+def same(listing: Listing, rows: Any, *queries: str) -> int:
+    """How many of the queries were answered by days that were counted before; all are answered as by counting anew."""
+    answered = 0
+    for text in queries:
+        query, anew = listing.parse(text), replace(listing, source="").parse(text)
+        found, expected = summarize(rows, query), summarize(rows, anew)
+        assert found == expected, text
+        assert expected.total is not None
+        answered += rolled_up(rows, query, NOW - timedelta(days=20), NOW) is not None
+    return answered
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_counts_hold_after_any_sequence_of_inserts_overwrites_and_deletions(db: None, seed: int) -> None:
+    chance = random.Random(seed)
+    traces = {trace.key: trace for trace in some_traces(150, chance)}
+    put_traces(list(traces.values()))
+    assert roll_up() > 8
+    for step in range(6):
+        chosen = chance.sample(sorted(traces), 5)
+        deed = chance.randrange(4)
+        if deed == 0:
+            new = some_traces(6, chance, first=1_000 + 10 * step)
+            traces |= {trace.key: trace for trace in new}
+            put_traces(new)
+        elif deed == 1:  # written over: another type, and another time
+            put_traces(
+                [replace(a, etag=f"b{step}") for a in some_traces(5, chance, first=int(chosen[0].split("/")[-1][:-5]))]
+            )
+        elif deed == 2:
+            remove_traces(chosen)
+        else:
+            roll_up()
+        if chance.random() < 0.5:
+            put_traces([traces[key] for key in chosen])  # a replay
+        assert same(TRACES, Trace.objects.all(), *QUERIES) >= 6
+    roll_up()
+    assert same(TRACES, Trace.objects.all(), *QUERIES) == 10
+
+
+def test_what_was_rolled_back_changes_nothing(db: None) -> None:
+    put_traces(some_traces(50, random.Random(1)))
+    roll_up()
+    with pytest.raises(RuntimeError), transaction.atomic():
+        remove_traces(list(Trace.objects.values_list("key", flat=True)))
+        raise RuntimeError
+    assert RolledUpDay.objects.filter(source="trace", is_counted=True).count() >= 9
+    same(TRACES, Trace.objects.all(), *QUERIES)
+
+
+def test_a_run_that_changes_takes_back_only_what_was_counted_of_it(bob: Any) -> None:
+    run = a_run("org_blue")
+    Run.objects.filter(pk=run.pk).update(created_at=NOW - timedelta(days=3))
+    Run.objects.filter(pk=a_run("org_blue", name="hourly").pk).update(created_at=NOW - timedelta(days=9))
+    roll_up()
+    queries = ("", "status:QUEUED", "-status:FAILED", "flow:nightly", "-flow:nightly", "error:ValueError")
+    assert same(RUNS, Run.objects.all(), *queries) == len(queries)
+    counted = RolledUpDay.objects.filter(source="runs_run", is_counted=True)
+    before = counted.count()
+    Run.objects.filter(pk=run.pk).update(log_lines=5, lease_until=timezone.now())
+    assert counted.count() == before  # a renewed lease is nothing that is counted
+    Run.objects.filter(pk=run.pk).update(status="FAILED", error_type="ValueError")
+    assert counted.count() == before - 1
+    same(RUNS, Run.objects.all(), *queries)
+    roll_up()
+    assert counted.count() == before
+    same(RUNS, Run.objects.all(), *queries)
+
+
+def test_the_record_is_counted_and_a_reader_of_a_part_of_it_has_it_counted_anew(bob: Any, as_actor: Any) -> None:
+    roll_up()
+    assert same(ENTRIES, AuditEntry.objects.all(), "") == 0  # nothing is over yet
+    mine = Run.objects.filter(organization="org_blue")
+    assert rolled_up(mine, RUNS.query(), NOW - timedelta(days=20), NOW) is None
+
+
+def test_days_under_way_are_counted_live(db: None) -> None:
+    put_traces([a_trace(1, timezone.now(), random.Random(1))])
+    roll_up()
+    assert not RolledUpDay.objects.filter(source="trace", is_counted=True).exists()
+    assert summarize(Trace.objects.all(), TRACES.query()).total == 1
+
+
+def test_a_day_that_somebody_changes_right_now_is_left_for_later(committed: None, empty_index: None) -> None:
+    when = NOW - timedelta(days=2)
+    put_traces([a_trace(1, when, random.Random(1))])
+
+    def changing() -> None:
+        with transaction.atomic():
+            put_traces([a_trace(2, when, random.Random(2))])
+            assert at_the_same_moment(roll_up) == [0]  # it may not have seen the day's row; nothing waits
+
+    at_the_same_moment(changing)
+    assert roll_up() == 1
+    at_the_same_moment(lambda: remove_traces(["exceptions/org/1.json"]))
+
+    def changing_again() -> None:
+        with transaction.atomic():
+            put_traces([a_trace(3, when, random.Random(3))])
+            assert at_the_same_moment(roll_up) == [0]  # it shares the row's lock
+
+    at_the_same_moment(changing_again)
+    assert roll_up() == 1
+    same(TRACES, Trace.objects.all(), *QUERIES)
+
+
+def test_two_writers_a_deletion_and_two_countings_at_once_leave_exact_counts(
+    committed: None, empty_index: None
+) -> None:
+    put_traces(some_traces(200, random.Random(3)))
+
+    def writes(seed: int) -> Callable[[], None]:
+        def go() -> None:
+            chance = random.Random(seed)
+            for step in range(10):
+                put_traces(some_traces(10, chance, first=seed * 1_000 + step * 10))
+
+        return go
+
+    def deletes() -> None:
+        for number in range(0, 200, 10):
+            remove_traces([f"exceptions/org/{number + step}.json" for step in range(3)])
+
+    def counts() -> None:
+        for _ in range(3):
+            roll_up()
+
+    assert at_the_same_moment(writes(11), writes(12), deletes, counts, counts) == [None] * 5
+    same(TRACES, Trace.objects.all(), *QUERIES)
+    roll_up()
+    assert same(TRACES, Trace.objects.all(), *QUERIES) == 10
+
+
+def test_long_values_are_counted_whole(db: None) -> None:
+    put_traces([replace(trace, key=f"k{number}") for number, trace in enumerate(some_traces(30, random.Random(5)))])
+    roll_up()
+    assert DayCount.objects.filter(column="http_path", value__startswith="/xxx").exists()
+    long = "/" + "x" * 1_500
+    same(TRACES, Trace.objects.all(), f"path:{long}", f"-path:{long}")
+
+
+def test_where_counting_takes_too_long_it_says_how_many_there_are_at_least(
+    db: None, monkeypatch: pytest.MonkeyPatch, browse: Any, api: Any, alice: Any
+) -> None:
+    def too_long(*_: Any) -> None:
+        raise TookTooLong
+
+    put_traces(some_traces(20, random.Random(1)))
+    monkeypatch.setattr(summary, "_counted", too_long)
+    assert summarize(Trace.objects.all(), TRACES.query()).total == 20  # there are no more: it is exact
+    monkeypatch.setattr(summary, "AT_LEAST", 10)
+    assert "At least 10 traces" in browse(alice).get("/console/exceptions/").content.decode()
+    told = api(alice).get("/admin/exceptions/summary").json()
+    assert (told["total"], told["total_is_exact"]) == (10, False)
+
+
+@pytest.fixture
+def empty_index(committed: None) -> Any:
+    yield
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM trace")
+    RolledUpDay.objects.all().delete()
+    rollups.DayCount.objects.all().delete()
+    rollups.HourCount.objects.all().delete()
