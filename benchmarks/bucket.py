@@ -4,7 +4,8 @@
 
 Rebuilding the index is set beside a loop of GETs of the same objects, and a deletion job (S3, index, progress and
 audit) beside a loop of DeleteObjects requests of as many keys. The two take turns on the same server, so that both
-meet the same machine; the figure is the median of the ratios of the rounds. Prints JSON.
+meet the same machine; the figure is the median of the ratios of the rounds. A pass of reconciliation that finds nothing
+new is timed besides. Prints JSON.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def main() -> None:
             "objects": options.objects,
             **machine(),
             "reconcile": _compared_reads(keys, options.rounds),
+            "quiet_pass_seconds": _quiet_pass(),
             "delete": _compared_deletions(keys, options.rounds),
         }
     print(json.dumps(result))
@@ -152,6 +154,16 @@ def _compared_reads(keys: list[str], rounds: int) -> dict[str, Any]:
         ours = len(keys) / _seconds(rebuild)
         rates.append((ours, len(keys) / _seconds(lambda: bare_gets(keys))))
     return _told("reconcile", rates)
+
+
+def _quiet_pass() -> float:
+    """One of reconciliation's passes, every 5 s, where nothing has changed since the last whole round."""
+    from dagy_console.exceptions.index.reconciling import reconcile
+
+    rebuild()
+    took = round(median(_seconds(reconcile) for _ in range(5)), 3)
+    print(f"quiet pass   {took} s", flush=True)
+    return took
 
 
 def _seconds(call: Callable[[], None]) -> float:

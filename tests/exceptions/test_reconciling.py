@@ -250,6 +250,21 @@ def test_a_pass_that_runs_out_of_time_goes_on_in_the_next(bucket, monkeypatch):
     assert index_status().complete
 
 
+def test_a_pass_that_finds_nothing_new_walks_a_few_pages_and_one_that_does_goes_on(bucket, monkeypatch):
+    listing = storage.list_page
+    monkeypatch.setattr(
+        storage, "list_page", lambda *place, start_after="": listing(*place, start_after=start_after, limit=1)
+    )
+    old = datetime.now(UTC) - timedelta(days=9)
+    keys = sorted(bucket.put(at=old + timedelta(minutes=minute)) for minute in range(6))
+    assert reconciling.reconcile().listed == 6  # it is not complete yet
+    assert [reconciling.reconcile().listed for _ in range(3)] == [2, 2, 2]
+    for key in (keys[0], keys[5]):
+        bucket.delete(key)
+    assert reconciling.reconcile().removed == 2
+    assert index_status().complete
+
+
 def test_a_server_that_refuses_is_noted_and_rows_stay(bucket, settings):
     bucket.put()
     reconciling.reconcile()

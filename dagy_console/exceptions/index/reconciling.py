@@ -5,8 +5,10 @@ stretch of keys. What is new or changed is read, what is gone is dropped; what a
 A pass does two things, in this order:
 
 - *hot*: every organization from yesterday on, where new traces land;
-- *cold*: the whole bucket, a stretch a pass, as far as the time budget goes, and round again. A bucket of a few
-  thousand objects is walked whole in every pass; one of millions in the background.
+- *cold*: the whole bucket, a stretch a pass, and round again. Until the index is complete, and where a stretch was not
+  as the index has it, as far as the time budget goes; else a few pages, so that a pass that finds nothing costs the
+  same however large the bucket is. One of two thousand objects is walked whole in every pass, one of a million in 45
+  minutes.
 
 What cannot be read, or not be written down, is counted and told; it keeps nothing else from being seen.
 """
@@ -41,6 +43,8 @@ from dagy_console.exceptions.reading.fields import extract_fields, unreadable
 
 log = structlog.get_logger(__name__)
 READ_BYTES = 256 * 1024
+# Of a pass that finds nothing new; beside what lands today.
+QUIET_PAGES = 2
 THREADS = 16
 PIECE = 250
 # Index rows that are compared with one page of the listing at most.
@@ -139,12 +143,14 @@ def _hot(found: Findings, *, pool: ThreadPoolExecutor) -> None:
 def _cold(mine: QuerySet[IndexState], found: Findings, *, until: float, pool: ThreadPoolExecutor) -> None:
     """A stretch of the walk round the bucket."""
     state: IndexState = leases.held(mine)
+    is_quiet = state.complete_at is not None
     if not state.position or state.cycle_started_at is None:
         _note(mine, position="", cycle_started_at=timezone.now(), refused_so_far=0)
-    for stretch in walk(PREFIX, start_after=state.position, pool=pool):
+    for pages, stretch in enumerate(walk(PREFIX, start_after=state.position, pool=pool), 1):
         found.add(stretch.findings)
         _note(mine, position=stretch.upto, refused_so_far=F("refused_so_far") + stretch.findings.refused)
-        if monotonic() > until and stretch.upto != END:
+        is_quiet = is_quiet and not stretch.findings.read and not stretch.findings.removed
+        if (monotonic() > until or (is_quiet and pages >= QUIET_PAGES)) and stretch.upto != END:
             return
     _note(mine, position="", complete_at=F("cycle_started_at"), refused=F("refused_so_far"))
 
