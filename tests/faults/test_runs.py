@@ -87,11 +87,12 @@ class Place:
     def supervise(self) -> None:
         """What died is started again, as whoever runs the product does it: so is a worker whose broker was killed.
 
-        The second worker has a beat of its own: two find every lost run at once.
+        The second worker, for runs as well, has a beat of its own: two find every lost run at once.
         """
         self.stack.console.watch(lambda said: None)
         if self.second is None or not self.second.is_alive:
             command = [str(part) for part in self.stack.console.commands()["jobs"]]
+            command = ["jobs,runs" if part == "jobs" else part for part in command]
             command = [part.replace("jobs@", "second@").replace("beat-", "second-beat-") for part in command]
             log = self.stack.logs / "second.log"
             self.second = spawn("second", command, log=log, env=self.stack.console.environment, cwd=ROOT)
