@@ -135,13 +135,14 @@ def roll_up() -> int:
 
 
 def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[date]:
-    today = _day(timezone.now())
+    today, marks = _day(timezone.now()), RolledUpDay.objects.filter(source=source)
     bounds = rows.order_by().aggregate(oldest=Min(listing.time), newest=Max(listing.time))
     first = max(_day(bounds["oldest"]), today - _MOST_DAYS * DAY) if bounds["oldest"] else today
     last = min(_day(bounds["newest"]), today - DAY) if bounds["newest"] else today - DAY
     past = [first + DAY * number for number in range((last - first).days + 1)]
     # Ahead, so that whoever writes on a day has seen its row.
-    made = [RolledUpDay(source=source, day=day) for day in (*past, today, today + DAY)]
+    missing = {*past, today, today + DAY} - set(marks.values_list("day", flat=True))
+    made = [RolledUpDay(source=source, day=day) for day in sorted(missing)]
     RolledUpDay.objects.bulk_create(made, ignore_conflicts=True)
     with connection.cursor() as cursor:
         cursor.execute(_SEEN_FROM, [source])

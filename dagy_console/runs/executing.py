@@ -85,7 +85,7 @@ def _execute(run_id: uuid.UUID) -> bool:
 
 def _pass_on(run: Run) -> None:
     """Its place, where its flow has few: to the run that waits for it."""
-    following = queueing.next_of_flow(run.flow_id) if _limit(run) else None
+    following = queueing.next_of_flow(run.flow_id) if run.flow.concurrency_limit else None
     if following is not None:
         hand_over(following)
 
@@ -162,10 +162,6 @@ def _request(run: Run, reused: dict[str, str], secrets: dict[str, str]) -> RunRe
         "secrets": secrets,
         "silence_seconds": SILENCE_SECONDS,
     }
-
-
-def _limit(run: Run) -> int | None:
-    return run.flow.latest.concurrency_limit if run.flow.latest else None
 
 
 def _restarts(run: Run) -> bool:

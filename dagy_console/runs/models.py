@@ -55,6 +55,11 @@ class Flow(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def concurrency_limit(self) -> int | None:
+        """How many of its runs there may be at once, as its latest version says."""
+        return self.latest.concurrency_limit if self.latest else None
+
 
 class Deployment(models.Model):
     """One version of a flow's code. Its bundle lies in the artifacts bucket, under its own checksum."""

@@ -32,12 +32,17 @@ class PushedRun:
     directory: Path
 
     @property
-    def messages(self) -> Iterator[dict[str, Any]]:
-        """As a run's process would have told of it; see `dagy.child`."""
+    def tasks(self) -> Iterator[dict[str, Any]]:
+        """What `messages` tell of the run's tasks."""
         files = self._runs.glob("task_runs/*/metadata.json")
         for record in map(_json, files):
             if record is not None:
                 yield {"kind": "task", "record": record}
+
+    @property
+    def messages(self) -> Iterator[dict[str, Any]]:
+        """As a run's process would have told of it; see `dagy.child`."""
+        yield from self.tasks
         for entry in entries_of(self._log):
             task_id = None if entry.source == "-" else entry.source
             yield {

@@ -45,7 +45,7 @@ def next_of_flow(flow_id: uuid.UUID) -> Run | None:
 
 def has_room(flow: Flow) -> bool:
     """Whether one more may run. Exact where the organization's row is locked."""
-    limit = flow.latest.concurrency_limit if flow.latest else None
+    limit = flow.concurrency_limit
     return limit is None or flow.runs.filter(status__in=RUNS_UNDER_WAY).count() < limit
 
 

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
+from dagy.local.packing import MAX_BYTES as MAX_BYTES  # what the SDK sends at most is what is taken
 from dagy_console.accounts.models import Organization
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -23,8 +24,6 @@ from dagy_console.runs.journal import Journal, failure_of, moment
 from dagy_console.runs.models import LOCAL, Flow, Run, RunStatus, artifact_key
 from dagy_console.runs.pushed import PushedRun
 from dagy_console.runs.watching import MAX_ARTIFACT_BYTES, Uploads
-
-MAX_BYTES = 15 * 1024 * 1024
 
 
 def push(*, actor: Actor, org_id: str, archive: bytes, sha256: str) -> Run:
@@ -58,7 +57,9 @@ def _known(told: PushedRun, org_id: str) -> Run | None:
 
 def _keep_artifacts(told: PushedRun, org_id: str) -> None:
     run = Run(pk=told.run_id, organization_id=org_id)
-    journal = _read(told, Journal(run, uuid.uuid4()))
+    journal = Journal(run, uuid.uuid4())
+    for message in told.tasks:
+        journal.take(message)
     with Uploads() as uploads:
         for task_id, kept in journal.artifacts:
             data = told.artifact(task_id, kept["name"])
@@ -94,7 +95,12 @@ def _keep(told: PushedRun, actor: Actor, org_id: str) -> Run:
     )
     if not made:  # pushed twice at the same time
         return run
-    _read(told, Journal(run, token), flush=True)
+    journal = Journal(run, token)
+    for message in told.messages:
+        journal.take(message)
+        if journal.is_full:
+            journal.flush()
+    journal.flush()
     ending.finish(
         run,
         Run.objects.filter(pk=run.pk, lease_owner=token),
@@ -115,16 +121,6 @@ def _keep(told: PushedRun, actor: Actor, org_id: str) -> Run:
         after=run.snapshot(),
     )
     return run
-
-
-def _read(told: PushedRun, journal: Journal, *, flush: bool = False) -> Journal:
-    for message in told.messages:
-        journal.take(message)
-        if flush and journal.is_full:
-            journal.flush()
-    if flush:
-        journal.flush()
-    return journal
 
 
 def _time(told: PushedRun, name: str) -> datetime:
