@@ -25,7 +25,7 @@ ENTRANCES = ("account_", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a door asks for. `permission` None: to be signed in; `is_open`: nothing.
+    """What a door asks for. `permission` None: to be signed in; `is_open`: nothing; `token`: one that no person has.
 
     `keys`: it is about somebody's own credentials, which nobody touches who acts as them. `or_own`: without the
     permission too, for what is one's own.
@@ -35,8 +35,11 @@ class Access:
     is_open: bool = False
     keys: bool = False
     or_own: bool = False
+    token: str = ""
 
     def allows(self, actor: Actor | None) -> bool:
+        if self.token:
+            return False
         if actor is None or actor.is_locked_out:
             return actor is None and self.is_open
         if self.keys and actor.impersonator:
@@ -160,6 +163,7 @@ OPERATIONS = {
     "GET /runs/{run_id}/artifacts/{task_id}/{name}": Access(P.RUNS_READ),
     "POST /runs/{run_id}/cancel": Access(P.RUNS_CANCEL),
     "POST /runs/{run_id}/retry": Access(P.RUNS_TRIGGER),
+    "POST /admin/exceptions/events": Access(token="the token of events"),
     "GET /admin/exceptions": Access(P.EXCEPTIONS_READ),
     "GET /admin/exceptions/summary": Access(P.EXCEPTIONS_READ),
     "GET /admin/exceptions/content": Access(P.EXCEPTIONS_READ),
@@ -221,7 +225,7 @@ def rows(doors: dict[str, Access], addresses: dict[str, str]) -> list[dict[str, 
     return [
         {
             "door": addresses[name],
-            "needs": "nothing" if access.is_open else access.permission or "to be signed in",
+            "needs": "nothing" if access.is_open else access.token or access.permission or "to be signed in",
             "or_own": access.or_own,
             "cells": [access.allows(actor) for actor in EVERYBODY.values()],
         }

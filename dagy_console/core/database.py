@@ -73,6 +73,17 @@ def time_limit(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def only_walking(*, if_: bool = True) -> Iterator[None]:
+    """In a transaction: no bitmaps. Building one of a common pair of letters is not stopped by a time limit."""
+    with connection.cursor() as cursor:
+        if if_:
+            cursor.execute("SELECT set_config('enable_bitmapscan', 'off', true)")
+        yield
+        if if_:
+            cursor.execute("SELECT set_config('enable_bitmapscan', 'on', true)")
+
+
+@contextmanager
 def without_walking() -> Iterator[None]:
     """In a transaction: no index is read in its order; rows are looked up by bitmaps of indexes, and sorted."""
     with connection.cursor() as cursor:

@@ -2,15 +2,17 @@
 
 from typing import Annotated, Any
 
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from ninja import Field, Query, Schema
 from pydantic import AfterValidator
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, DownloadOut, QueryParams, StrictRouter
+from dagy_console.core.errors import NotAuthenticated
 from dagy_console.core.http import refuse_other_sites
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
+from dagy_console.exceptions.index import events
 from dagy_console.exceptions.keys import MAX_KEY_BYTES
 from dagy_console.exceptions.search import TRACES
 from dagy_console.exceptions.serializers import trace_out
@@ -112,3 +114,39 @@ def download(request: ApiRequest, params: Query[KeyParams]) -> Any:
 def delete(request: ApiRequest, body: DeleteIn) -> Any:
     """Delete traces by key, now. A key that is gone already counts as deleted."""
     return delete_keys(actor=request.actor, keys=body.keys)
+
+
+class EventsToken:
+    """Ninja's authentication hook of the one door that no person opens."""
+
+    openapi_security_schema = {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "What `manage.py events_token` prints; nothing else opens it.",
+    }
+
+    def __call__(self, request: HttpRequest) -> bool:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not events.is_token(token):
+            raise NotAuthenticated("Send `Authorization: Bearer <token>` with what `manage.py events_token` prints.")
+        return True
+
+
+class EventIn(Schema):
+    """An event as S3, MinIO (`Records`) or EventBridge (`detail`) sends it; what else it holds is not looked at."""
+
+    Records: Any = None
+    detail: Any = None
+    Event: Any = None
+
+
+class SettledOut(Schema):
+    indexed: int
+    removed: int
+    ignored: int
+
+
+@router.post("/admin/exceptions/events", auth=EventsToken(), response={200: SettledOut, **BODY_PROBLEMS})
+def settle_event(request: HttpRequest, body: EventIn) -> Any:
+    """Objects were written or are gone: the index looks at each, and takes what lies in the bucket now."""
+    return events.settle(body.dict())

@@ -59,6 +59,11 @@ class IndexState(Leased):
     rebuild_position = models.TextField(blank=True, default="")
     rebuild_started_at = models.DateTimeField(null=True)
     checked_at = models.DateTimeField(null=True)
+    # What landed lately has a walk of its own; new traces are looked for by turns, or told of by the bucket.
+    recent_position = models.TextField(blank=True, default="")
+    passes = models.BigIntegerField(default=0)
+    looked_for_new_at = models.DateTimeField(null=True)
+    event_at = models.DateTimeField(null=True)
     problem = models.TextField(blank=True, default="")
     # Rows that PostgreSQL refused: in the last whole round, and in this one as far as it is.
     refused = models.BigIntegerField(default=0)

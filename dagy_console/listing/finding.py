@@ -3,12 +3,13 @@
 from contextlib import suppress
 from typing import TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 
-from dagy_console.core.database import TookTooLong, time_limit, without_walking
+from dagy_console.core.database import TookTooLong, only_walking, time_limit, without_walking
 from dagy_console.core.errors import Invalid
-from dagy_console.listing.language import TEXT, Query
+from dagy_console.listing.language import TEXT, Query, Term
 from dagy_console.listing.pages import DEFAULT_LIMIT, Page
+from dagy_console.listing.values import facet_terms, selected, values_of
 
 ModelT = TypeVar("ModelT", bound=Model)
 # What a reader may wait for a list, and for what merely stands beside something else.
@@ -32,10 +33,11 @@ def find(rows: QuerySet[ModelT], query: Query, *, limit: int = DEFAULT_LIMIT, cu
     Many matches are found soon by walking the list in its order. Where that takes longer there are few: they are looked
     up by what they have, and sorted.
     """
-    keyset, matching = query.listing.keyset, rows.filter(query.as_q())
-    with suppress(TookTooLong), time_limit(WALK_SECONDS):
+    keyset, is_short = query.listing.keyset, has_only_short_words(query)
+    matching = rows.filter(looked_up(rows, query))
+    with suppress(TookTooLong), time_limit(WALK_SECONDS), only_walking(if_=is_short):
         return keyset.page(matching, limit=limit, cursor=cursor)
-    if _has_only_short_words(query):
+    if is_short:
         raise TooBroad("Two letters can't be looked up: write three or more, or add a time (after:-24h).")
     try:
         with time_limit(LIST_SECONDS), without_walking():
@@ -44,10 +46,27 @@ def find(rows: QuerySet[ModelT], query: Query, *, limit: int = DEFAULT_LIMIT, cu
         raise TooBroad from None
 
 
-def _has_only_short_words(query: Query) -> bool:
+def has_only_short_words(query: Query) -> bool:
     """An index of three letters each knows none of them, and nothing else says where to look."""
     wanted = [term for term in query.terms if not term.negated]
     return bool(wanted) and all(term.key == TEXT and len(term.value) < 3 for term in wanted)
+
+
+def looked_up(rows: QuerySet[ModelT], query: Query) -> Q:
+    """The query's condition, with the values that it leaves of a facet in place of wildcards and negations."""
+    condition = query.as_q()
+    for column, terms in facet_terms(query).items():
+        if _is_told_by_values(rows, query, column, terms) and (values := values_of(query.listing.source, column)):
+            condition &= Q(**{f"{column}__in": selected(terms, values)})
+    return condition
+
+
+def _is_told_by_values(rows: QuerySet[ModelT], query: Query, column: str, terms: list[Term]) -> bool:
+    field = next((field for field in rows.model._meta.concrete_fields if field.column == column), None)
+    if not query.listing.source or field is None or not any(term.negated or "*" in term.value for term in terms):
+        return False
+    # A row without a value is left by negations, too.
+    return not (field.null and all(term.negated for term in terms))
 
 
 def neighbours(rows: QuerySet[ModelT], query: Query, row: ModelT) -> tuple[ModelT | None, ModelT | None]:

@@ -2,8 +2,9 @@
 
 A change shares the lock of its day's row in `listing_rolledupday` and takes its `is_counted` back. `rollups.roll_up`
 counts a day under that row's exclusive lock: it sees what was changed before, and what is changed at the same time
-takes the mark back when it is done. Where there is no row yet, nothing is locked: no day is counted while a transaction
-goes on that may not have seen its row. Days that are under way are never counted, so changes hardly ever wait.
+takes the mark back when it is done. Where there is no row yet, or it reaches less far, nothing is locked: no day is
+counted while a transaction goes on that may not have seen how far it reaches. A day that is under way reaches to the
+end of its last full hour, so that changes hardly ever wait.
 """
 
 from collections.abc import Sequence
@@ -11,35 +12,46 @@ from collections.abc import Sequence
 from django.db import migrations
 
 MARK = """
-CREATE FUNCTION mark_days(name text, changed date[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION mark_days(name text, hours timestamptz[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    changed date[];
 BEGIN
-    PERFORM FROM listing_rolledupday WHERE source = name AND day = ANY(changed) ORDER BY day FOR KEY SHARE;
-    UPDATE listing_rolledupday SET is_counted = false WHERE source = name AND day = ANY(changed) AND is_counted;
+    SELECT array_agg(day) INTO changed FROM (
+        SELECT day FROM listing_rolledupday AS reaching
+        WHERE source = name AND day IN (SELECT (hour AT TIME ZONE 'UTC')::date FROM unnest(hours) AS hour)
+          AND EXISTS (
+              SELECT FROM unnest(hours) AS hour WHERE (hour AT TIME ZONE 'UTC')::date = day AND hour < until
+          )
+        ORDER BY day FOR KEY SHARE OF reaching
+    ) AS locked;
+    IF changed IS NOT NULL THEN
+        UPDATE listing_rolledupday SET is_counted = false WHERE source = name AND day = ANY(changed) AND is_counted;
+    END IF;
 END
 $$
 """
-UNMARK = "DROP FUNCTION mark_days"
+UNMARK = "DROP FUNCTION mark_days(text, timestamptz[])"
 _FUNCTION = """
-CREATE FUNCTION mark_days_of_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION mark_days_of_{table}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    changed date[];
+    hours timestamptz[];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
         UPDATE listing_rolledupday SET is_counted = false WHERE source = '{table}';
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
-        SELECT array_agg(DISTINCT {day}) INTO changed FROM new_rows;
+        SELECT array_agg(DISTINCT {hour}) INTO hours FROM new_rows;
     ELSIF TG_OP = 'DELETE' THEN
-        SELECT array_agg(DISTINCT {day}) INTO changed FROM old_rows;
+        SELECT array_agg(DISTINCT {hour}) INTO hours FROM old_rows;
     ELSE
-        SELECT array_agg(DISTINCT {day}) INTO changed FROM (
+        SELECT array_agg(DISTINCT {hour}) INTO hours FROM (
             (SELECT {counted} FROM old_rows EXCEPT ALL SELECT {counted} FROM new_rows)
             UNION ALL
             (SELECT {counted} FROM new_rows EXCEPT ALL SELECT {counted} FROM old_rows)
         ) AS differing;
     END IF;
-    IF changed IS NOT NULL THEN
-        PERFORM mark_days('{table}', changed);
+    IF hours IS NOT NULL THEN
+        PERFORM mark_days('{table}', hours);
     END IF;
     RETURN NULL;
 END
@@ -57,12 +69,17 @@ _REFERENCING = {
 }
 
 
+def marking(table: str, *, time: str, columns: Sequence[str]) -> migrations.RunSQL:
+    """For a migration: the function of a list's triggers, or a newer one in its place."""
+    counted, hour = ", ".join((time, *columns)), f"date_trunc('hour', {time}, 'UTC')"
+    function = _FUNCTION.format(table=table, hour=hour, counted=counted)
+    return migrations.RunSQL(function, f"DROP FUNCTION mark_days_of_{table}")
+
+
 def marked(table: str, *, time: str, columns: Sequence[str]) -> list[migrations.RunSQL]:
     """For a migration: the triggers of a list's table. `columns` are those that its facets are made of."""
-    counted = ", ".join((time, *columns))
-    function = _FUNCTION.format(table=table, day=f"({time} AT TIME ZONE 'UTC')::date", counted=counted)
     return [
-        migrations.RunSQL(function, f"DROP FUNCTION mark_days_of_{table}"),
+        marking(table, time=time, columns=columns),
         *(
             migrations.RunSQL(
                 _TRIGGER.format(event=event, table=table, referencing=referencing),

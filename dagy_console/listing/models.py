@@ -1,4 +1,4 @@
-"""Counts of whole days, so that a search that has no other terms than one of a facet need not count every row anew.
+"""Counts of days, so that a search that has no other terms than one of a facet need not count every row anew.
 
 `source` names the list (`Listing.source`), `column` one of its facets ("" is all rows). They are written by
 `rollups.roll_up` alone; `marking` says when they hold.
@@ -8,13 +8,15 @@ from django.db import models
 
 
 class RolledUpDay(models.Model):
-    """A day (UTC) of a list. Its counts are those of its rows, exactly, where `is_counted`."""
+    """A day (UTC) of a list. Its counts are those of its rows before `until` (a full hour), exactly, where
+    `is_counted`."""
 
     pk = models.CompositePrimaryKey("source", "day")
     source = models.TextField()
     day = models.DateField()
+    until = models.DateTimeField()
     is_counted = models.BooleanField(default=False)
-    # Transactions from this one on have seen the row, or can.
+    # Transactions from this one on have seen how far it reaches, or can.
     seen_from = models.BigIntegerField(null=True)
 
     def __str__(self) -> str:

@@ -1,30 +1,36 @@
-"""Counting days once: `roll_up` does so when they are over, `rolled_up` says which of them answer a search.
+"""Counting days once: `roll_up` does so when they are over, and with today's hours, `rolled_up` says which of them
+answer a search.
 
-What the counts do not hold for (today, what was changed since, the ends of a window that are no whole days) is counted
-live, so that a summary is exact all the same.
+What the counts do not hold for (this hour, days that were changed since, the ends of a window) is counted live, so that
+a summary is exact all the same.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations_with_replacement
 from time import monotonic
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Max, Min, Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 from django.utils import timezone
 
 from dagy_console.core.times import parse_time
-from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+from dagy_console.listing.language import TIMES, Listing, Query, Term
 from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
+from dagy_console.listing.values import facet_terms, is_of_facet, selected
 
 DAY = timedelta(days=1)
+# An hour is over when what was late is in: each late row has its day counted again.
+_LATE = timedelta(minutes=2)
 # Of a list: what is older is little, and is counted live.
 _MOST_DAYS = 400
 _SECONDS = 20.0
 # Counting so many pieces live costs more than counting all.
 _MOST_PIECES = 8
+# Of a facet, in one search.
+_MOST_ASKED = 200
 _lists: dict[str, tuple[Listing, Callable[[], QuerySet[Any]]]] = {}
 
 
@@ -34,76 +40,88 @@ def register(listing: Listing, rows: Callable[[], QuerySet[Any]]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Counts of the rows that have one of `values` in `column` ("": all rows), and the sign that they count with."""
+
+    column: str
+    values: list[str]
+    sign: int
+
+
+EVERYTHING = Part("", [""], 1)
+
+
+@dataclass(frozen=True, slots=True)
 class RolledUp:
-    """Days whose counts answer a search, and the condition on the rows that are left to count."""
+    """Days whose counts answer a search, each with how far it reaches, and the condition on the rows that are left to
+    count."""
 
     source: str
-    term: Term | None
-    column: str
-    days: list[date]
+    parts: list[Part]
+    days: dict[date, datetime]
     live: Q
-
-    @property
-    def parts(self) -> Iterator[tuple[str, str, int]]:
-        """Column and value that the counts are given for ("": all rows), and the sign that they count with."""
-        if self.term is None or self.term.negated:
-            yield "", "", 1
-        if self.term is not None:
-            yield self.column, self.term.value, -1 if self.term.negated else 1
 
 
 def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime) -> RolledUp | None:
     """For the matches of `query` among `rows` from `start` to `end`. None: they are to be counted."""
-    listing = query.listing
-    terms = [term for term in query.terms if term.key not in TIMES]
+    listing, columns = query.listing, facet_terms(query)
+    is_whole = all(term.key in TIMES or is_of_facet(listing, term) for term in query.terms)
     # Rows that are narrowed to what somebody may see are not all that was counted.
-    if (
-        not listing.source
-        or rows.query.where
-        or len(terms) > 1
-        or not all(_is_counted(listing, term) for term in terms)
-    ):
+    if not listing.source or rows.query.where or len(columns) > 1 or not is_whole:
         return None
     days = _days(query, start, end)
     live = _outside(listing.time, days)
-    if not days or live is None:
+    parts = _parts(listing.source, columns, list(days))
+    if not days or live is None or parts is None:
         return None
-    term = terms[0] if terms else None
-    return RolledUp(listing.source, term, listing.key(term.key).column if term else "", days, live)
+    return RolledUp(listing.source, parts, days, live)
 
 
-def _is_counted(listing: Listing, term: Term) -> bool:
-    if term.key == TEXT or "*" in term.value:
-        return False
-    key = listing.key(term.key)
-    return key.facet and key.condition is None
+def _parts(source: str, columns: dict[str, list[Term]], days: list[date]) -> list[Part] | None:
+    """None: the search asks for so many values that counting the rows is as good."""
+    parts = []
+    for column, terms in columns.items():
+        if all(term.negated for term in terms):
+            parts = [EVERYTHING]
+            left_out = [replace(term, negated=False) for term in terms]
+            parts.append(Part(column, _asked_for(source, column, left_out, days), -1))
+        else:
+            parts.append(Part(column, _asked_for(source, column, terms, days), 1))
+    return (parts or [EVERYTHING]) if all(len(part.values) <= _MOST_ASKED for part in parts) else None
 
 
-def _days(query: Query, start: datetime, end: datetime) -> list[date]:
-    """Whole days of the window whose counts hold."""
+def _asked_for(source: str, column: str, terms: list[Term], days: list[date]) -> list[str]:
+    if not any("*" in term.value for term in terms):
+        return selected(terms, {term.value for term in terms})
+    known = DayCount.objects.filter(source=source, given_column="", column=column, day__in=days)
+    return selected(terms, known.values_list("value", flat=True).distinct())
+
+
+def _days(query: Query, start: datetime, end: datetime) -> dict[date, datetime]:
+    """Days that lie within the window as far as they reach, and whose counts hold."""
     found = RolledUpDay.objects.filter(
         source=query.listing.source, is_counted=True, day__gte=_day(start), day__lte=_day(end)
     )
     after = [parse_time(value) for value in query.values("after")]
     before = [parse_time(value) for value in query.values("before")]
-    return [
-        day
-        for day in found.order_by("day").values_list("day", flat=True)
-        if all(moment < begin_of(day) for moment in after) and all(begin_of(day + DAY) < moment for moment in before)
-    ]
+    return {
+        day: until
+        for day, until in found.order_by("day").values_list("day", "until")
+        if all(moment < begin_of(day) for moment in after) and all(until < moment for moment in before)
+    }
 
 
-def _outside(column: str, days: list[date]) -> Q | None:
+def _outside(column: str, days: dict[date, datetime]) -> Q | None:
     """The rows of no such day; None where these lie in too many pieces."""
-    spans: list[tuple[date, date]] = []
-    for day in days:
-        if spans and spans[-1][1] == day:
-            spans[-1] = (spans[-1][0], day + DAY)
+    spans: list[tuple[datetime, datetime]] = []
+    for day, until in days.items():
+        if spans and spans[-1][1] == begin_of(day):
+            spans[-1] = (spans[-1][0], until)
         else:
-            spans.append((day, day + DAY))
+            spans.append((begin_of(day), until))
     if len(spans) > _MOST_PIECES:
         return None
-    edges = [None, *(begin_of(edge) for span in spans for edge in span), None]
+    edges = [None, *(edge for span in spans for edge in span), None]
     live = Q()
     for begin, end in zip(edges[::2], edges[1::2], strict=True):
         piece = Q(**{f"{column}__gte": begin}) if begin else Q()
@@ -123,51 +141,55 @@ def _day(moment: datetime) -> date:
 
 
 def roll_up() -> int:
-    """Count the days that are over and whose counts do not hold, newest first, for some seconds. How many."""
+    """Count the days whose counts do not hold, newest first, for some seconds. How many."""
     deadline = monotonic() + _SECONDS
     counted = 0
     for source, (listing, rows) in _lists.items():
-        for day in _uncounted(source, listing, rows()):
+        for day, until in _uncounted(source, listing, rows()):
             if monotonic() > deadline:
                 return counted
-            counted += _count(source, listing, rows(), day)
+            counted += _count(source, listing, rows(), day, until)
     return counted
 
 
-def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[date]:
-    today, marks = _day(timezone.now()), RolledUpDay.objects.filter(source=source)
-    bounds = rows.order_by().aggregate(oldest=Min(listing.time), newest=Max(listing.time))
-    first = max(_day(bounds["oldest"]), today - _MOST_DAYS * DAY) if bounds["oldest"] else today
-    last = min(_day(bounds["newest"]), today - DAY) if bounds["newest"] else today - DAY
-    past = [first + DAY * number for number in range((last - first).days + 1)]
+def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[tuple[date, datetime]]:
+    """Days that can be counted now, and how far."""
+    now, marks = timezone.now(), RolledUpDay.objects.filter(source=source)
+    today, full_hour = _day(now), (now - _LATE).replace(minute=0, second=0, microsecond=0)
+    bounds = rows.order_by().aggregate(oldest=Min(listing.time))
+    first = max(_day(bounds["oldest"]), today - _MOST_DAYS * DAY) if bounds["oldest"] else today + DAY
+    days = [first + DAY * number for number in range((today - first).days + 1)]
     # Ahead, so that whoever writes on a day has seen its row.
-    missing = {*past, today, today + DAY} - set(marks.values_list("day", flat=True))
-    made = [RolledUpDay(source=source, day=day) for day in sorted(missing)]
+    missing = {*days, today, today + DAY} - set(marks.values_list("day", flat=True))
+    made = [RolledUpDay(source=source, day=day, until=begin_of(day)) for day in sorted(missing)]
     RolledUpDay.objects.bulk_create(made, ignore_conflicts=True)
     with connection.cursor() as cursor:
+        # Three transactions: what a writer has seen is only known of what is committed.
+        cursor.execute(_REACH, {"source": source, "full_hour": full_hour})
         cursor.execute(_SEEN_FROM, [source])
-        cursor.execute(_UNCOUNTED, [source, past])
-        return [day for (day,) in cursor.fetchall()]
+        cursor.execute(_UNCOUNTED, [source, days])
+        found: list[tuple[date, datetime]] = cursor.fetchall()
+        return found
 
 
-def _count(source: str, listing: Listing, rows: QuerySet[Any], day: date) -> bool:
-    """Whether it was counted: not where somebody changes it right now."""
+def _count(source: str, listing: Listing, rows: QuerySet[Any], day: date, until: datetime) -> bool:
+    """Whether it was counted: not where somebody changes it right now, or has it reach further."""
     marks = RolledUpDay.objects.filter(source=source, day=day)
     try:
         with transaction.atomic():
-            marks.select_for_update(nowait=True).get()
+            marks.select_for_update(nowait=True).get(until=until)
             DayCount.objects.filter(source=source, day=day).delete()
             HourCount.objects.filter(source=source, hour__gte=begin_of(day), hour__lt=begin_of(day + DAY)).delete()
-            _write(source, listing, rows, day)
+            _write(source, listing, rows, day, until)
             marks.update(is_counted=True)
-    except OperationalError:
+    except (OperationalError, RolledUpDay.DoesNotExist):
         return False
     return True
 
 
-def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date) -> None:
+def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date, until: datetime) -> None:
     columns = [key.column for key in listing.facets]
-    span = {f"{listing.time}__gte": begin_of(day), f"{listing.time}__lt": begin_of(day + DAY)}
+    span = {f"{listing.time}__gte": begin_of(day), f"{listing.time}__lt": until}
     inner, params = rows.filter(**span).order_by().values_list(listing.time, *columns).query.sql_with_params()
     names = [f"c{number}" for number in range(len(columns))]
     pairs = [
@@ -186,17 +208,25 @@ def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date) -> Non
         cursor.execute(f"{counted} {_HOURS.format(hours=' UNION ALL '.join(hours))}", [*params, source])
 
 
+_REACH = """
+UPDATE listing_rolledupday SET until = reach, is_counted = false, seen_from = NULL
+FROM (
+    SELECT day AS of_day, least((day + 1)::timestamp AT TIME ZONE 'UTC', %(full_hour)s) AS reach
+    FROM listing_rolledupday WHERE source = %(source)s
+) AS reaching
+WHERE source = %(source)s AND day = of_day AND until < reach
+"""
 # A number that lies ahead of all there are comes from another server, where this database was before.
 _SEEN_FROM = """
 UPDATE listing_rolledupday SET seen_from = pg_snapshot_xmax(pg_current_snapshot())::text::bigint
 WHERE source = %s
   AND (seen_from IS NULL OR seen_from > pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
 """
-# Without days that a transaction may write on which has not seen their rows: one from before, that has locked the table
-# as every writer has. Numbers of transactions are the whole server's, and locks know 32 bits of them.
+# Without days that a transaction may write on which has not seen how far they reach: one from before, that has locked
+# the table as every writer has. Numbers of transactions are the whole server's, and locks know 32 bits of them.
 _UNCOUNTED = """
-SELECT day FROM listing_rolledupday
-WHERE source = %s AND day = ANY(%s) AND NOT is_counted AND NOT EXISTS (
+SELECT day, until FROM listing_rolledupday
+WHERE source = %s AND day = ANY(%s) AND NOT is_counted AND until > day::timestamp AT TIME ZONE 'UTC' AND NOT EXISTS (
     SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS under_way (id)
     JOIN pg_locks AS own ON own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
         AND own.transactionid::text::bigint = under_way.id::text::bigint %% 4294967296

@@ -164,12 +164,12 @@ def test_a_pass_that_has_lost_its_lease_writes_nothing_into_the_state(bucket, tr
     bucket.put()
     stolen = []
 
-    def take_it_over(found, *, pool, hot=reconciling._hot):
+    def take_it_over(mine, found, organizations, *, pool, new=reconciling._new):
         stolen.append(IndexState.objects.update(lease_owner=uuid.uuid4(), problem="as the new holder has noted"))
-        hot(found, pool=pool)
+        new(mine, found, organizations, pool=pool)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reconciling, "_hot", take_it_over)
+        patch.setattr(reconciling, "_new", take_it_over)
         assert reconciling.reconcile() is None
     state = IndexState.objects.get()
     assert stolen and (state.checked_at, state.problem) == (None, "as the new holder has noted")

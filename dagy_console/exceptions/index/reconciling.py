@@ -2,13 +2,18 @@
 
 The bucket's keys are sorted, and so are the index's: a page of the listing is compared with the rows of the same
 stretch of keys. What is new or changed is read, what is gone is dropped; what a deletion has on its way is left to it.
-A pass does two things, in this order:
+A pass does three things, in this order, each of which costs the same however large the bucket is:
 
-- *hot*: every organization from yesterday on, where new traces land;
-- *cold*: the whole bucket, a stretch a pass, and round again. Until the index is complete, and where a stretch was not
-  as the index has it, as far as the time budget goes; else a few pages, so that a pass that finds nothing costs the
-  same however large the bucket is. One of two thousand objects is walked whole in every pass, one of a million in 45
-  minutes.
+- *new*: every organization from a quarter of an hour ago on, where new traces land. Those that had one within the hour
+  are looked at in every pass, the others in every third; all of them once a minute while the bucket sends its events
+  (`events`), which tell of a trace at once;
+- *recent*: a stretch of what landed since yesterday, one organization after the other and round again: what was late,
+  written over or deleted;
+- *cold*: a stretch of the whole bucket, and round again.
+
+Until the index is complete, and where a stretch was not as the index has it, a walk goes on as far as the time budget
+lets it; else for a few pages. A bucket of a few thousand objects is walked whole in every pass. Of one with a million,
+what is new is seen as soon as ever; what changed since yesterday within minutes, what changed before within the hour.
 
 What cannot be read, or not be written down, is counted and told; it keeps nothing else from being seen.
 """
@@ -21,7 +26,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
 from dagy.capture.keys import decode_metadata
@@ -43,8 +48,15 @@ from dagy_console.exceptions.reading.fields import extract_fields, unreadable
 
 log = structlog.get_logger(__name__)
 READ_BYTES = 256 * 1024
-# Of a pass that finds nothing new; beside what lands today.
-QUIET_PAGES = 2
+# Of a walk that finds nothing new, in a pass.
+RECENT_PAGES, QUIET_PAGES = 8, 2
+# Traces of now are written, and listed, within this long.
+LANDING = timedelta(minutes=15)
+ACTIVE = timedelta(hours=1)
+# Passes in which an organization is looked at that has had no trace for an hour.
+ONE_IN = 3
+# While the bucket's events come in, so often is enough.
+WITH_EVENTS, EVENTS_LAST = timedelta(minutes=1), timedelta(minutes=10)
 THREADS = 16
 PIECE = 250
 # Index rows that are compared with one page of the listing at most.
@@ -121,23 +133,61 @@ def _trouble(state: IndexState) -> str:
 def _pass(mine: QuerySet[IndexState], *, until: float) -> Findings:
     found = Findings()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="reconcile") as pool:
-        _hot(found, pool=pool)
+        organizations = storage.list_prefixes(traces_bucket(), PREFIX)
+        _new(mine, found, organizations, pool=pool)
+        _recent(mine, found, organizations, until=until, pool=pool)
         _cold(mine, found, until=until, pool=pool)
     return found
 
 
-def _hot(found: Findings, *, pool: ThreadPoolExecutor) -> None:
-    yesterday = timezone.now() - timedelta(days=1)
+def _new(mine: QuerySet[IndexState], found: Findings, organizations: list[str], *, pool: ThreadPoolExecutor) -> None:
+    """What landed in the last minutes, of the organizations whose turn it is."""
+    due = _due(leases.held(mine), organizations)
     bucket = traces_bucket()
-    organizations = storage.list_prefixes(bucket, PREFIX)
     # Asked for some at a time: one after the other takes longer than a pass may, all at once more memory than is good.
-    for start in range(0, len(organizations), THREADS):
+    for start in range(0, len(due), THREADS):
         asked_at = database_time()
-        days = {org: f"{org}{yesterday:%Y/%m/%d}/" for org in organizations[start : start + THREADS]}
-        first = {org: pool.submit(storage.list_page, bucket, org, start_after=day) for org, day in days.items()}
-        for org, day in days.items():
-            for stretch in walk(org, start_after=day, pool=pool, first=(asked_at, first.pop(org))):
+        since = {org: _key_of(org, timezone.now() - LANDING) for org in due[start : start + THREADS]}
+        first = {org: pool.submit(storage.list_page, bucket, org, start_after=key) for org, key in since.items()}
+        for org, key in since.items():
+            for stretch in walk(org, start_after=key, pool=pool, first=(asked_at, first.pop(org))):
                 found.add(stretch.findings)
+    _note(mine, passes=F("passes") + 1, **({"looked_for_new_at": timezone.now()} if due else {}))
+
+
+def _due(state: IndexState, organizations: list[str]) -> list[str]:
+    """The organizations whose turn it is to be looked at."""
+    now = timezone.now()
+    if state.event_at and state.event_at > now - EVENTS_LAST:
+        just_looked = state.looked_for_new_at and state.looked_for_new_at > now - WITH_EVENTS
+        return [] if just_looked else organizations
+    lately = Trace.objects.filter(timestamp__gte=now - ACTIVE).order_by().values("org_id").annotate(key=Max("key"))
+    active = {f"{key.rsplit('/', 4)[0]}/" for key in lately.values_list("key", flat=True)}
+    return [org for number, org in enumerate(organizations) if (number + state.passes) % ONE_IN == 0 or org in active]
+
+
+def _key_of(organization: str, moment: datetime) -> str:
+    return f"{organization}{moment:%Y/%m/%d/%H%M%S}"
+
+
+def _recent(
+    mine: QuerySet[IndexState], found: Findings, organizations: list[str], *, until: float, pool: ThreadPoolExecutor
+) -> None:
+    """A stretch of the walk over what landed since yesterday."""
+    yesterday = timezone.now() - timedelta(days=1)
+    position, pages, is_quiet = leases.held(mine).recent_position, 0, True
+    for org in organizations:
+        if position >= f"{org[:-1]}0":
+            continue
+        start_after = max(position, f"{org}{yesterday:%Y/%m/%d}/")
+        for stretch in walk(org, start_after=start_after, pool=pool):
+            found.add(stretch.findings)
+            pages += 1
+            is_quiet = is_quiet and not stretch.findings.read and not stretch.findings.removed
+            if monotonic() > until or (is_quiet and pages >= RECENT_PAGES):
+                _note(mine, recent_position=stretch.upto)
+                return
+    _note(mine, recent_position="")
 
 
 def _cold(mine: QuerySet[IndexState], found: Findings, *, until: float, pool: ThreadPoolExecutor) -> None:

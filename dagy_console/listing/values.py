@@ -1,0 +1,64 @@
+"""Which values of a facet a search asks for. A facet has few values and many rows: wildcards and negations are told
+apart by the values, and rows are then looked up by equality."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from django.db import connection
+
+from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+
+# Of one column; with more, nothing is gained.
+MOST_VALUES = 2_000
+
+
+def facet_terms(query: Query) -> dict[str, list[Term]]:
+    """Column -> the terms that are about it, of facets that are compared whole."""
+    found: dict[str, list[Term]] = {}
+    for term in query.terms:
+        if is_of_facet(query.listing, term):
+            found.setdefault(query.listing.key(term.key).column, []).append(term)
+    return found
+
+
+def is_of_facet(listing: Listing, term: Term) -> bool:
+    if term.key == TEXT or term.key in TIMES:
+        return False
+    key = listing.key(term.key)
+    return key.facet and key.condition is None
+
+
+def selected(terms: Sequence[Term], values: Iterable[str]) -> list[str]:
+    """The values that all these terms of one key leave: as the language has it, one of those asked for, and none of
+    those that are negated."""
+    wanted = [_pattern(term.value) for term in terms if not term.negated]
+    refused = [_pattern(term.value) for term in terms if term.negated]
+    return [
+        value
+        for value in values
+        if (not wanted or any(pattern.fullmatch(value) for pattern in wanted))
+        and not any(pattern.fullmatch(value) for pattern in refused)
+    ]
+
+
+def _pattern(value: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, value.split("*"))), re.DOTALL)
+
+
+def values_of(table: str, column: str) -> list[str] | None:
+    """All the values that the column has, read off its index from one to the next; None where there are too many."""
+    with connection.cursor() as cursor:
+        cursor.execute(_VALUES.format(table=table, column=column), [MOST_VALUES + 1])
+        found = [value for (value,) in cursor.fetchall()]
+    return found if len(found) <= MOST_VALUES else None
+
+
+_VALUES = """
+WITH RECURSIVE found (value) AS (
+    (SELECT {column} FROM {table} WHERE {column} IS NOT NULL ORDER BY {column} LIMIT 1)
+    UNION ALL
+    SELECT (SELECT {column} FROM {table} WHERE {column} > found.value ORDER BY {column} LIMIT 1)
+    FROM found WHERE found.value IS NOT NULL
+)
+SELECT value FROM found WHERE value IS NOT NULL LIMIT %s
+"""
