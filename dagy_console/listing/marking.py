@@ -69,17 +69,20 @@ _REFERENCING = {
 }
 
 
-def marking(table: str, *, time: str, columns: Sequence[str]) -> migrations.RunSQL:
-    """For a migration: the function of a list's triggers, or a newer one in its place."""
+def _function(table: str, time: str, columns: Sequence[str]) -> str:
     counted, hour = ", ".join((time, *columns)), f"date_trunc('hour', {time}, 'UTC')"
-    function = _FUNCTION.format(table=table, hour=hour, counted=counted)
-    return migrations.RunSQL(function, f"DROP FUNCTION mark_days_of_{table}")
+    return _FUNCTION.format(table=table, hour=hour, counted=counted)
+
+
+def remarked(table: str, *, time: str, columns: Sequence[str]) -> migrations.RunSQL:
+    """For a migration: the function that the triggers of `marked` call, as it is now, in place of an earlier one."""
+    return migrations.RunSQL(_function(table, time, columns), migrations.RunSQL.noop)
 
 
 def marked(table: str, *, time: str, columns: Sequence[str]) -> list[migrations.RunSQL]:
     """For a migration: the triggers of a list's table. `columns` are those that its facets are made of."""
     return [
-        marking(table, time=time, columns=columns),
+        migrations.RunSQL(_function(table, time, columns), f"DROP FUNCTION mark_days_of_{table}"),
         *(
             migrations.RunSQL(
                 _TRIGGER.format(event=event, table=table, referencing=referencing),
