@@ -1,5 +1,6 @@
 """The bucket says that a trace came or went; the index looks, and takes what lies there now."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote_plus
@@ -99,6 +100,14 @@ def test_an_event_is_sent_again_where_the_object_cannot_be_read_now(bucket, send
     answer = send(of_s3(bucket, key))
     assert answer.status_code == 503 and answer["Retry-After"]
     assert not Trace.objects.exists()
+
+
+def test_many_events_at_once_ask_no_more_of_s3_than_a_web_process_may(bucket, send, monkeypatch):
+    web = threading.Event()
+    web.set()
+    monkeypatch.setattr(storage, "_web_process", web)
+    keys = [bucket.put() for _ in range(20)]
+    assert send(of_s3(bucket, *keys)).json()["indexed"] == 20
 
 
 @pytest.mark.parametrize("given", ["", "Bearer dagy_ev_x", "Bearer ", "Basic {token}", "Bearer {token}x"])

@@ -5,7 +5,6 @@ says which object to look at: the index takes what lies in the bucket now, and a
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -26,7 +25,6 @@ from dagy_console.exceptions.keys import PREFIX
 from dagy_console.exceptions.models import IndexState
 
 MOST_EVENTS = 1_000
-THREADS = 8
 # The state of the index says when the last event came; not every one of a flood writes it.
 NOTED_EVERY = timedelta(seconds=10)
 _signer = Signer(salt="dagy_console.exceptions.index.events")
@@ -64,17 +62,14 @@ def settle(body: Mapping[str, Any]) -> Settled:
         raise Invalid.field("Records", f"these are {len(told):,}; send at most {MOST_EVENTS:,} at once")
     keys = sorted({key for bucket, key in told if bucket == traces_bucket() and _is_a_traces(key)})
     asked_at = database_time()
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="events") as pool:
-        found = dict(zip(keys, pool.map(_read, keys), strict=True))
-    put_traces([trace for trace in found.values() if trace])
+    # One after the other: of a web process' calls to S3 only a few may go on at once. What cannot be read is listed all
+    # the same, as of now.
+    found = {key: read_trace(storage.ListedObject(key, "", 0, timezone.now())) for key in keys}
+    traces = [trace for trace in found.values() if trace]
+    refused = put_traces(traces)
     removed = remove_traces([key for key, trace in found.items() if trace is None], vanished_at=asked_at)
     _note_event()
-    return Settled(sum(trace is not None for trace in found.values()), removed, len({*told}) - len(keys))
-
-
-def _read(key: str) -> Any:
-    # What cannot be read is listed all the same, as of now.
-    return read_trace(storage.ListedObject(key, "", 0, timezone.now()))
+    return Settled(len(traces) - refused, removed, len({*told}) - len(keys))
 
 
 def _note_event() -> None:
