@@ -22,6 +22,7 @@ from dagy_console.accounts.models import User
 from dagy_console.accounts.tokens import ACCESS_TOKEN, API_KEY, IMPERSONATION, digest, is_api_key
 from dagy_console.core.actors import Actor, ActorKind, Impersonator, Origin
 from dagy_console.core.forms import is_storable
+from dagy_console.core.http import bearer_token
 from dagy_console.core.permissions import Permission, Role
 
 # How a JSON object begins in base64, and with it every JWT; and what tells such an actor's credential apart.
@@ -155,9 +156,7 @@ RESOLVERS: dict[str, Resolver] = {
 
 def bearer(header: str, origin: Origin) -> Actor | None:
     """The actor of an Authorization header; None where it holds nothing that counts."""
-    scheme, _, token = header.partition(" ")
-    if scheme.lower() != "bearer":
-        return None
+    token = bearer_token(header)
     resolve = next((found for prefix, found in RESOLVERS.items() if token.startswith(prefix)), None)
     return resolve(token, origin) if resolve else None
 

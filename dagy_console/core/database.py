@@ -1,7 +1,7 @@
 """What the console asks of PostgreSQL beside its rows: the time, what is committed, and not to think for too long."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -72,24 +72,22 @@ def time_limit(seconds: float) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def only_walking(*, if_: bool = True) -> Iterator[None]:
+def only_walking() -> AbstractContextManager[None]:
     """In a transaction: no bitmaps. Building one of a common pair of letters is not stopped by a time limit."""
-    with connection.cursor() as cursor:
-        if if_:
-            cursor.execute("SELECT set_config('enable_bitmapscan', 'off', true)")
-        yield
-        if if_:
-            cursor.execute("SELECT set_config('enable_bitmapscan', 'on', true)")
+    return _planned_without("enable_bitmapscan")
+
+
+def without_walking() -> AbstractContextManager[None]:
+    """In a transaction: no index is read in its order; rows are looked up by bitmaps of indexes, and sorted."""
+    return _planned_without("enable_indexscan")
 
 
 @contextmanager
-def without_walking() -> Iterator[None]:
-    """In a transaction: no index is read in its order; rows are looked up by bitmaps of indexes, and sorted."""
+def _planned_without(setting: str) -> Iterator[None]:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT set_config('enable_indexscan', 'off', true)")
+        cursor.execute("SELECT set_config(%s, 'off', true)", [setting])
         yield
-        cursor.execute("SELECT set_config('enable_indexscan', 'on', true)")
+        cursor.execute("SELECT set_config(%s, 'on', true)", [setting])
 
 
 def limit_waiting(*, connection: Any, **_: Any) -> None:

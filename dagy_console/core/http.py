@@ -72,6 +72,12 @@ def is_api(request: HttpRequest) -> bool:
     return not request.path.startswith(("/console", "/accounts", "/static"))
 
 
+def bearer_token(header: str) -> str:
+    """The credential of an Authorization header; "" where there is none, or one of another scheme."""
+    scheme, _, token = header.partition(" ")
+    return token if scheme.lower() == "bearer" else ""
+
+
 def redirect_to_sign_in(request: HttpRequest) -> HttpResponse:
     """To the sign-in page and back. htmx would follow a redirect silently, so it is told to load the page."""
     htmx = getattr(request, "htmx", None)

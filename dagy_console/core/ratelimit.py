@@ -17,7 +17,7 @@ from redis.retry import Retry
 
 from dagy_console.core.addresses import client_network
 from dagy_console.core.errors import ConsoleError
-from dagy_console.core.http import is_api
+from dagy_console.core.http import bearer_token, is_api
 from dagy_console.core.problems import error_response
 
 log = structlog.get_logger(__name__)
@@ -147,8 +147,8 @@ class RateLimitMiddleware:
 
 def _credential(request: HttpRequest) -> str:
     """The digest of the API key or token that came with the request; "" where there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return hashlib.sha256(token.encode()).hexdigest() if scheme.lower() == "bearer" and token else ""
+    token = bearer_token(request.headers.get("Authorization", ""))
+    return hashlib.sha256(token.encode()).hexdigest() if token else ""
 
 
 def _key(kind: str, name: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, DownloadOut, QueryParams, StrictRouter
 from dagy_console.core.errors import NotAuthenticated
-from dagy_console.core.http import refuse_other_sites
+from dagy_console.core.http import bearer_token, refuse_other_sites
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.deletions.services import delete_keys
 from dagy_console.exceptions.index import events
@@ -126,8 +126,7 @@ class EventsToken:
     }
 
     def __call__(self, request: HttpRequest) -> bool:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not events.is_token(token):
+        if not events.is_token(bearer_token(request.headers.get("Authorization", ""))):
             raise NotAuthenticated("Send `Authorization: Bearer <token>` with what `manage.py events_token` prints.")
         return True
 

@@ -1,6 +1,6 @@
 """Rows of a list: a page of what matches, its neighbours, how many there are. Nobody waits longer than is useful."""
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from django.db.models import Model, Q, QuerySet
@@ -33,11 +33,10 @@ def find(rows: QuerySet[ModelT], query: Query, *, limit: int = DEFAULT_LIMIT, cu
     Many matches are found soon by walking the list in its order. Where that takes longer there are few: they are looked
     up by what they have, and sorted.
     """
-    keyset, is_short = query.listing.keyset, has_only_short_words(query)
-    matching = rows.filter(looked_up(rows, query))
-    with suppress(TookTooLong), time_limit(WALK_SECONDS), only_walking(if_=is_short):
+    keyset, matching = query.listing.keyset, rows.filter(looked_up(rows, query))
+    with suppress(TookTooLong), time_limit(WALK_SECONDS), planned(query):
         return keyset.page(matching, limit=limit, cursor=cursor)
-    if is_short:
+    if _has_only_short_words(query):
         raise TooBroad("Two letters can't be looked up: write three or more, or add a time (after:-24h).")
     try:
         with time_limit(LIST_SECONDS), without_walking():
@@ -46,14 +45,19 @@ def find(rows: QuerySet[ModelT], query: Query, *, limit: int = DEFAULT_LIMIT, cu
         raise TooBroad from None
 
 
-def has_only_short_words(query: Query) -> bool:
+def planned(query: Query) -> AbstractContextManager[None]:
+    """In a transaction with a time limit: what is asked about the query keeps to it."""
+    return only_walking() if _has_only_short_words(query) else nullcontext()
+
+
+def _has_only_short_words(query: Query) -> bool:
     """An index of three letters each knows none of them, and nothing else says where to look."""
     wanted = [term for term in query.terms if not term.negated]
     return bool(wanted) and all(term.key == TEXT and len(term.value) < 3 for term in wanted)
 
 
 def looked_up(rows: QuerySet[ModelT], query: Query) -> Q:
-    """The query's condition, with the values that it leaves of a facet in place of wildcards and negations."""
+    """The query's condition, and beside wildcards and negations of a facet the values that they leave of it."""
     condition = query.as_q()
     for column, terms in facet_terms(query).items():
         if _is_told_by_values(rows, query, column, terms) and (values := values_of(query.listing.source, column)):

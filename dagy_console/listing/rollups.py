@@ -71,23 +71,23 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
         return None
     days = _days(query, start, end)
     live = _outside(listing.time, days)
-    parts = _parts(listing.source, columns, list(days))
-    if not days or live is None or parts is None:
+    if not days or live is None:
         return None
-    return RolledUp(listing.source, parts, days, live)
+    parts = _parts(listing.source, columns, list(days))
+    return RolledUp(listing.source, parts, days, live) if parts else None
 
 
 def _parts(source: str, columns: dict[str, list[Term]], days: list[date]) -> list[Part] | None:
     """None: the search asks for so many values that counting the rows is as good."""
-    parts = []
-    for column, terms in columns.items():
-        if all(term.negated for term in terms):
-            parts = [EVERYTHING]
-            left_out = [replace(term, negated=False) for term in terms]
-            parts.append(Part(column, _asked_for(source, column, left_out, days), -1))
-        else:
-            parts.append(Part(column, _asked_for(source, column, terms, days), 1))
-    return (parts or [EVERYTHING]) if all(len(part.values) <= _MOST_ASKED for part in parts) else None
+    if not columns:
+        return [EVERYTHING]
+    ((column, terms),) = columns.items()
+    if all(term.negated for term in terms):
+        refused = [replace(term, negated=False) for term in terms]
+        parts = [EVERYTHING, Part(column, _asked_for(source, column, refused, days), -1)]
+    else:
+        parts = [Part(column, _asked_for(source, column, terms, days), 1)]
+    return parts if len(parts[-1].values) <= _MOST_ASKED else None
 
 
 def _asked_for(source: str, column: str, terms: list[Term], days: list[date]) -> list[str]:

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import connection
 from django.db.models import Max, Min, Model, QuerySet
 
-from dagy_console.core.database import TookTooLong, only_walking, time_limit
+from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.core.times import parse_time
-from dagy_console.listing.finding import has_only_short_words, looked_up
+from dagy_console.listing.finding import looked_up, planned
 from dagy_console.listing.language import TIMES, Listing, Query
 from dagy_console.listing.rollups import RolledUp, begin_of, rolled_up
 
@@ -60,18 +60,19 @@ class Summary:
 
 def summarize(rows: QuerySet[Any], query: Query) -> Summary:
     """Exact counts of the query's matches among `rows`, which hold what the reader may see."""
+    matching = rows.filter(looked_up(rows, query))
     try:
-        with time_limit(SECONDS), only_walking(if_=has_only_short_words(query)):
-            return _counted(rows, query)
+        with time_limit(SECONDS), planned(query):
+            return _counted(rows, matching, query)
     except TookTooLong:
-        return _at_least(rows, query)
+        return _at_least(matching, query)
 
 
-def _at_least(rows: QuerySet[Any], query: Query) -> Summary:
+def _at_least(matching: QuerySet[Any], query: Query) -> Summary:
     listing = query.listing
-    newest = listing.keyset.newest_first(rows.filter(query.as_q()))[:AT_LEAST]
+    newest = listing.keyset.newest_first(matching)[:AT_LEAST]
     try:
-        with time_limit(AT_LEAST_SECONDS), only_walking(if_=has_only_short_words(query)):
+        with time_limit(AT_LEAST_SECONDS), planned(query):
             found = _grouped(newest, listing, DAY, None)
     except TookTooLong:
         return Summary(total=None)
@@ -80,15 +81,15 @@ def _at_least(rows: QuerySet[Any], query: Query) -> Summary:
     return Summary(count, facets) if count < AT_LEAST else Summary(None, facets, at_least=AT_LEAST)
 
 
-def _counted(everything: QuerySet[Model], query: Query) -> Summary:
-    listing, rows = query.listing, everything.filter(looked_up(everything, query))
-    bounds = rows.aggregate(oldest=Min(listing.time), newest=Max(listing.time))
+def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Query) -> Summary:
+    listing = query.listing
+    bounds = matching.aggregate(oldest=Min(listing.time), newest=Max(listing.time))
     if bounds["oldest"] is None:
         return Summary(total=0)
     start, end = _window(query, bounds["oldest"], bounds["newest"])
     step = next((step for step in STEPS if (end - start) / step < MAX_BUCKETS - 1), STEPS[-1])
     days = rolled_up(everything, query, start, end) if step >= HOUR else None
-    found = _grouped((rows.filter(days.live) if days else rows).order_by(), listing, step, days)
+    found = _grouped((matching.filter(days.live) if days else matching).order_by(), listing, step, days)
     buckets = {datetime.fromisoformat(value): count for value, count, _ in found["bucket"]}
     return Summary(
         total=sum(buckets.values()),

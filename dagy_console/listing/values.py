@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from django.db import connection
 
+from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
 
 # Of one column; with more, nothing is gained.
-MOST_VALUES = 2_000
+MOST_VALUES, SECONDS = 2_000, 0.1
 
 
 def facet_terms(query: Query) -> dict[str, list[Term]]:
@@ -47,9 +48,12 @@ def _pattern(value: str) -> re.Pattern[str]:
 
 def values_of(table: str, column: str) -> list[str] | None:
     """All the values that the column has, read off its index from one to the next; None where there are too many."""
-    with connection.cursor() as cursor:
-        cursor.execute(_VALUES.format(table=table, column=column), [MOST_VALUES + 1])
-        found = [value for (value,) in cursor.fetchall()]
+    try:
+        with time_limit(SECONDS), connection.cursor() as cursor:
+            cursor.execute(_VALUES.format(table=table, column=column), [MOST_VALUES + 1])
+            found = [value for (value,) in cursor.fetchall()]
+    except TookTooLong:
+        return None
     return found if len(found) <= MOST_VALUES else None
 
 

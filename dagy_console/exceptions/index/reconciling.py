@@ -77,6 +77,10 @@ class Findings:
     removed: int = 0
     refused: int = 0
 
+    @property
+    def is_quiet(self) -> bool:
+        return not self.read and not self.removed
+
     def add(self, other: "Findings") -> None:
         self.listed += other.listed
         self.read += other.read
@@ -170,21 +174,34 @@ def _key_of(organization: str, moment: datetime) -> str:
     return f"{organization}{moment:%Y/%m/%d/%H%M%S}"
 
 
+@dataclass(slots=True)
+class _Walked:
+    """How far a walk has gone in this pass: a few pages where it finds nothing new, else until the time is over."""
+
+    quiet_pages: int
+    until: float
+    is_quiet: bool = True
+    pages: int = 0
+
+    def enough(self, stretch: "Stretch") -> bool:
+        self.pages += 1
+        self.is_quiet = self.is_quiet and stretch.findings.is_quiet
+        return monotonic() > self.until or (self.is_quiet and self.pages >= self.quiet_pages)
+
+
 def _recent(
     mine: QuerySet[IndexState], found: Findings, organizations: list[str], *, until: float, pool: ThreadPoolExecutor
 ) -> None:
     """A stretch of the walk over what landed since yesterday."""
     yesterday = timezone.now() - timedelta(days=1)
-    position, pages, is_quiet = leases.held(mine).recent_position, 0, True
+    position, walked = leases.held(mine).recent_position, _Walked(RECENT_PAGES, until)
     for org in organizations:
         if position >= f"{org[:-1]}0":
             continue
         start_after = max(position, f"{org}{yesterday:%Y/%m/%d}/")
         for stretch in walk(org, start_after=start_after, pool=pool):
             found.add(stretch.findings)
-            pages += 1
-            is_quiet = is_quiet and not stretch.findings.read and not stretch.findings.removed
-            if monotonic() > until or (is_quiet and pages >= RECENT_PAGES):
+            if walked.enough(stretch):
                 _note(mine, recent_position=stretch.upto)
                 return
     _note(mine, recent_position="")
@@ -193,14 +210,13 @@ def _recent(
 def _cold(mine: QuerySet[IndexState], found: Findings, *, until: float, pool: ThreadPoolExecutor) -> None:
     """A stretch of the walk round the bucket."""
     state: IndexState = leases.held(mine)
-    is_quiet = state.complete_at is not None
+    walked = _Walked(QUIET_PAGES, until, is_quiet=state.complete_at is not None)
     if not state.position or state.cycle_started_at is None:
         _note(mine, position="", cycle_started_at=timezone.now(), refused_so_far=0)
-    for pages, stretch in enumerate(walk(PREFIX, start_after=state.position, pool=pool), 1):
+    for stretch in walk(PREFIX, start_after=state.position, pool=pool):
         found.add(stretch.findings)
         _note(mine, position=stretch.upto, refused_so_far=F("refused_so_far") + stretch.findings.refused)
-        is_quiet = is_quiet and not stretch.findings.read and not stretch.findings.removed
-        if (monotonic() > until or (is_quiet and pages >= QUIET_PAGES)) and stretch.upto != END:
+        if walked.enough(stretch) and stretch.upto != END:
             return
     _note(mine, position="", complete_at=F("cycle_started_at"), refused=F("refused_so_far"))
 
