@@ -76,7 +76,7 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
             for key in query.listing.facets
             if key.counted and summary.facets
         ],
-        "facets": [_facet(query, facet, summary.total or 0) for facet in summary.facets if facet.values],
+        "facets": [_facet(query, facet, summary.total or summary.at_least or 0) for facet in summary.facets if facet.values],
         "histogram": _histogram(query, summary.buckets),
     }
 
