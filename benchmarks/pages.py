@@ -38,7 +38,7 @@ FIELDS = {
 }
 # Searches whose whole page is measured too: rows, counts, facets and histogram, rendered.
 WHOLE_PAGES = ("last 24 hours", "type, common", "type, rare", "method, common", "common word", "absent word")
-BARS = {"list": 50, "filter": 60, "text": 150, "facets": 150, "facets, no query": 40, "trace": 150, "trace 20 MB": 1000}
+BARS = {"list": 15, "filter": 40, "text": 80, "facets": 150, "facets, no query": 10, "trace": 150, "trace 20 MB": 1000}
 
 
 @dataclass(frozen=True)
