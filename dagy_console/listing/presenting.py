@@ -68,6 +68,7 @@ def fields(query: Query) -> dict[str, Any]:
 
 
 def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
+    counted_in_all = summary.total or summary.at_least or 0
     return {
         "total": summary.total,
         "at_least": summary.at_least,
@@ -76,7 +77,7 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
             for key in query.listing.facets
             if key.counted and summary.facets
         ],
-        "facets": [_facet(query, facet, summary.total or summary.at_least or 0) for facet in summary.facets if facet.values],
+        "facets": [_facet(query, facet, counted_in_all) for facet in summary.facets if facet.values],
         "histogram": _histogram(query, summary.buckets),
     }
 
