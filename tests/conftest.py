@@ -27,6 +27,8 @@ from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
 from dagy_console.exceptions.index import reconciling
+from dagy_console.exceptions.models import Trace, TraceGroup
+from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
 
 
 def pytest_configure() -> None:
@@ -84,6 +86,15 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
             make_partitions()
             roles.grant()
         connection.close()
+
+
+@pytest.fixture
+def empty_index(committed: None) -> Iterator[None]:
+    """Traces that the test commits, and what is counted of them, are gone after it."""
+    yield
+    Trace.objects.all().delete()
+    for counts in (RolledUpDay, DayCount, HourCount, TraceGroup):
+        counts.objects.all().delete()
 
 
 def at_the_same_moment(*calls: Callable[[], Any]) -> list[Any]:

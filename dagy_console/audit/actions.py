@@ -57,6 +57,8 @@ class Action(StrEnum):
     SESSIONS_REVOKED = "session.revoked", "Ended sessions and access tokens", Nature.CREDENTIALS
     TRACE_READ = "trace.read", "Read a trace", Nature.READS
     TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace", Nature.READS
+    GROUP_CHANGED = "group.changed", "Set the status of a group of traces"
+    GROUP_REOPENED = "group.reopened", "Reopened a group that came back"
     DELETION_STARTED = "deletion.started", "Started to delete traces"
     DELETION_CANCELLED = "deletion.cancelled", "Asked a deletion to stop"
     DELETION_FINISHED = "deletion.finished", "Finished deleting traces"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.contrib.postgres.indexes import GinIndex, OpClass
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Concat
@@ -48,6 +49,76 @@ class Trace(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class GroupStatus(models.TextChoices):
+    OPEN = "open"
+    RESOLVED = "resolved"
+    IGNORED = "ignored"
+
+
+class TraceGroup(models.Model):
+    """The traces of one fingerprint. Triggers on `trace` keep what is counted, in the transaction of the rows that it
+    counts (index/grouping.py); people decide its status.
+
+    It outlives its traces, with `count` 0: whoever resolved it is told when it comes back. `canonical` is what was
+    hashed, "" where its traces were indexed before it was kept.
+    """
+
+    fingerprint = models.TextField(primary_key=True, db_collation="C")
+    title = models.TextField()
+    canonical = models.TextField(blank=True, default="")
+    exception_type = models.TextField(db_collation="C")
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+    count = models.BigIntegerField(default=0)
+    organizations = models.BigIntegerField(default=0)
+    status = models.TextField(choices=GroupStatus, default=GroupStatus.OPEN)
+    note = models.TextField(blank=True, default="")
+    status_at = models.DateTimeField(null=True)
+    status_by = models.TextField(blank=True, default="")
+    regressed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "trace_group"
+        indexes = [
+            *(
+                models.Index(
+                    fields=[f"-{column}", "-fingerprint"], name=f"group_{name}", condition=models.Q(count__gt=0)
+                )
+                for name, column in {"latest": "last_seen", "newest": "first_seen", "largest": "count"}.items()
+            ),
+            models.Index(fields=["status"], name="group_decided", condition=~models.Q(status="open")),
+            GinIndex(OpClass("title", name="gin_trgm_ops"), name="group_title"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} {self.title}"
+
+    @property
+    def regressed(self) -> bool:
+        return self.regressed_at is not None and self.status == GroupStatus.OPEN
+
+    def snapshot(self) -> dict[str, Any]:
+        return {"status": self.status, "note": self.note, "regressed": self.regressed}
+
+
+class GroupOrganization(models.Model):
+    """How many traces of a group an organization has: of those that have any. `first_seen` is not made later by
+    deletions: an organization that was hit before is not hit anew."""
+
+    pk = models.CompositePrimaryKey("fingerprint", "org_id")
+    fingerprint = models.TextField(db_collation="C")
+    org_id = models.TextField(db_collation="C")
+    count = models.BigIntegerField()
+    first_seen = models.DateTimeField()
+
+    class Meta:
+        db_table = "trace_group_organization"
+        indexes = [models.Index(fields=["org_id"], name="group_organization_org")]
+
+    def __str__(self) -> str:
+        return f"{self.fingerprint} {self.org_id}"
 
 
 class IndexState(Leased):

@@ -11,7 +11,7 @@ from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES
 from dagy_console.listing import finding
 from dagy_console.listing.finding import TooBroad, find
-from tests.listing.test_rollups import some_traces
+from tests.traces import some_traces
 
 
 @pytest.fixture

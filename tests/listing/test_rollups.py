@@ -3,19 +3,18 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
 from dagy_console.core.database import TookTooLong
-from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces, remove_traces
+from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.reading.fields import IndexFields
 from dagy_console.exceptions.search import TRACES
 from dagy_console.listing import rollups, summary
 from dagy_console.listing.language import Listing
@@ -26,8 +25,8 @@ from dagy_console.runs.models import Run
 from dagy_console.runs.search import RUNS
 from tests.conftest import at_the_same_moment
 from tests.runs.support import a_run
+from tests.traces import NOW, a_trace, some_traces
 
-NOW = datetime.now(UTC).replace(minute=30)
 QUERIES = (
     "",
     "type:ValueError",
@@ -51,30 +50,6 @@ QUERIES = (
 )
 # Those that are about one facet.
 ANSWERED = len(QUERIES) - 3
-
-
-def a_trace(number: int, when: datetime, chance: random.Random, *, etag: str = "a") -> IndexedTrace:
-    fields = IndexFields(
-        org_id=chance.choice(["org_1", "org_2", "org_3"]),
-        occurred_at=when,
-        request_id=f"r{number}",
-        function_name="",
-        run_id="",
-        exception_type=chance.choice(["ValueError", "KeyError"]),
-        message="words of all kinds",
-        http_method=chance.choice(["GET", "POST"]),
-        http_path=chance.choice(["/runs", "/flows", "/" + "x" * 1_500]),
-        fingerprint=chance.choice(["f1", "f2"]),
-        problems=(),
-    )
-    return IndexedTrace(f"exceptions/org/{number}.json", fields, 10, etag, when)
-
-
-def some_traces(count: int, chance: random.Random, first: int = 0) -> list[IndexedTrace]:
-    return [
-        a_trace(first + number, NOW - timedelta(minutes=chance.randrange(60 * 24 * 9)), chance)
-        for number in range(count)
-    ]
 
 
 def same(listing: Listing, rows: Any, *queries: str) -> int:
@@ -273,13 +248,3 @@ def test_where_counting_takes_too_long_it_says_how_many_there_are_at_least(
     assert "At least 10 traces" in browse(alice).get("/console/exceptions/").content.decode()
     told = api(alice).get("/admin/exceptions/summary").json()
     assert (told["total"], told["total_is_exact"]) == (10, False)
-
-
-@pytest.fixture
-def empty_index(committed: None) -> Any:
-    yield
-    with connection.cursor() as cursor:
-        cursor.execute("DELETE FROM trace")
-    RolledUpDay.objects.all().delete()
-    rollups.DayCount.objects.all().delete()
-    rollups.HourCount.objects.all().delete()

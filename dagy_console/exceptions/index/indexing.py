@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from dagy_console.core.partitions import ensure_partitions
 from dagy_console.core.storage import StoredObject
+from dagy_console.exceptions.index.grouping import claim_groups, lock_groups_of, reopen_groups
 from dagy_console.exceptions.models import DeletionClaim, Trace
 from dagy_console.exceptions.reading.fields import IndexFields
 
@@ -101,6 +102,7 @@ def remove_traces(keys: Sequence[str], *, vanished_at: datetime | None = None) -
         return 0
     sql = _REMOVE.format(condition=_VANISHED if vanished_at else "")
     with transaction.atomic(), connection.cursor() as cursor:
+        lock_groups_of(keys)
         cursor.execute(sql, [list(keys), *([vanished_at] if vanished_at else [])])
         return int(cursor.rowcount)
 
@@ -120,6 +122,7 @@ def _put(rows: Sequence[IndexedTrace]) -> None:
     moments = [trace.fields.occurred_at for trace in rows]
     ensure_partitions(TABLE, *moments)
     with transaction.atomic(), connection.cursor() as cursor:
+        claim_groups([trace.fields for trace in rows])
         # A key without a time of its own may have moved: its time comes from what the object says.
         cursor.execute(
             f"DELETE FROM {TABLE} USING unnest(%s::text[], %s::timestamptz[]) AS new (key, timestamp) "
@@ -127,6 +130,7 @@ def _put(rows: Sequence[IndexedTrace]) -> None:
             [[trace.key for trace in rows], moments],
         )
         cursor.execute(_UPSERT, list(map(list, zip(*map(_values, rows), strict=True))))
+        reopen_groups([trace.fields.fingerprint for trace in rows])
 
 
 def _values(trace: IndexedTrace) -> tuple[object, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from dagy.capture.keys import parse_key
 from dagy_console.core.forms import storable
-from dagy_console.exceptions.reading.fingerprints import MAX_TEXT, fingerprint
+from dagy_console.exceptions.reading.fingerprints import MAX_TEXT, MAX_TITLE, fingerprint
 from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body
 from dagy_console.exceptions.reading.json_scan import (
     Cursor,
@@ -44,6 +44,7 @@ METADATA_FIELDS = {
 NULLABLE = frozenset(("http_method", "http_path", "org_id", "function_name"))
 NO_ORG = "_none"
 MAX_MEMBERS = 10_000
+MAX_CANONICAL = 8_000
 # A time outside of these is a forgery or a broken clock. The index is cut by month: each such month would be a table.
 EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)
 MOST_AHEAD = timedelta(days=1)
@@ -58,6 +59,7 @@ class IndexFields:
 
     `occurred_at` is aware, UTC. `problems` are codes: not-json, not-object, cut, key-mismatch, metadata-missing,
     time-implausible (then `occurred_at` is when the object was written), field-missing:<name>, field-type:<name>.
+    `title` and `canonical` are its group's: what it is called, and why it is one.
     """
 
     org_id: str
@@ -71,6 +73,8 @@ class IndexFields:
     http_path: str
     fingerprint: str
     problems: tuple[str, ...]
+    title: str = ""
+    canonical: str = ""
 
 
 @dataclass(slots=True)
@@ -108,6 +112,7 @@ def extract_fields(
     claimed = (place.timestamp if place else None) or parse_time(values["timestamp"])
     written = _utc(last_modified)
     plausible = claimed is not None and EARLIEST <= claimed <= written + MOST_AHEAD
+    group = fingerprint(exception_type, values["exception_message"], values["traceback"])
     problems = _problems(body, top, metadata, values, key_org=place.org_id if place else None, truncated=truncated)
     return IndexFields(
         org_id=_indexable(org_id, 64),
@@ -119,7 +124,9 @@ def extract_fields(
         message=storable(values["exception_message"], 2_000),
         http_method=_indexable(values["http_method"], 20),
         http_path=_indexable(values["http_path"], 1_000),
-        fingerprint=fingerprint(exception_type, values["exception_message"], values["traceback"]).value,
+        fingerprint=group.value,
+        title=storable(group.title, MAX_TITLE),
+        canonical=storable(group.canonical, MAX_CANONICAL),
         problems=problems if plausible or claimed is None else (*problems, "time-implausible"),
     )
 

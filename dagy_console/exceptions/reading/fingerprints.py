@@ -23,6 +23,7 @@ MAX_TEXT = 256 * 1024
 MAX_MESSAGE = 1024
 APPLICATION_FRAMES = 5
 LIBRARY_FRAMES = 3
+MAX_TITLE = 160
 MAX_GROUP_DEPTH = 5
 MAX_PATH = 1000
 
@@ -61,17 +62,29 @@ _SHAPES = (
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """`value` is 12 lower-case hexadecimal characters; `canonical` is the text that was hashed: why a group is one."""
+    """`value` is 12 lower-case hexadecimal characters; `canonical` is the text that was hashed: why a group is one.
+    `title` is what people call it: the type, and where it was raised or else what it says."""
 
     value: str
     canonical: str
+    title: str
 
 
 def fingerprint(exception_type: str, message: str, traceback: str) -> Fingerprint:
     """Name the group of a trace. All three may be empty; the traceback's own type wins over `exception_type`."""
-    canonical = _canonical(parse(cut_middle(traceback, MAX_TEXT)), exception_type, message)
+    chain = parse(cut_middle(traceback, MAX_TEXT))
+    canonical = _canonical(chain, exception_type, message)
     digest = hashlib.sha256(f"v{VERSION}\n{canonical}".encode("utf-8", "surrogatepass")).hexdigest()
-    return Fingerprint(digest[:12], canonical)
+    return Fingerprint(digest[:12], canonical, _title(chain, exception_type, message))
+
+
+def _title(chain: tuple[ParsedException, ...], exception_type: str, message: str) -> str:
+    """ "IntegrityError · trigger_run": the innermost frame that counts, or the message where there is none."""
+    raised = chain[-1] if chain else ParsedException(exception_type, message)
+    name = _type_name(raised.type or exception_type).rsplit(".", 1)[-1] or "Unknown exception"
+    frames = _telling_frames(raised.frames)
+    where = frames[-1].rsplit(" ", 1)[-1] if frames else parametrize(raised.value or message)
+    return f"{name} · {where}"[:MAX_TITLE] if where else name
 
 
 def cut_middle(text: str, limit: int) -> str:
