@@ -12,6 +12,7 @@ from dagy_console.core.http import read_only
 from dagy_console.customers.api import router as customers
 from dagy_console.exceptions.api import router as exceptions
 from dagy_console.exceptions.deletions.api import router as deletions
+from dagy_console.exceptions.groups.api import router as groups
 from dagy_console.runs.api import router as flows
 from dagy_console.runs.schedules.api import router as schedules
 from dagy_console.runs.secrets.api import router as secrets
@@ -36,6 +37,7 @@ for router in (
     secrets,
     exceptions,
     deletions,
+    groups,
     audit,
 ):
     api.add_router("", router)

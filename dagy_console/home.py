@@ -19,8 +19,8 @@ from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.presenting import trace_rows
 from dagy_console.exceptions.search import TRACES
-from dagy_console.exceptions.serializers import trace_row
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
 from dagy_console.runs import selectors as runs
@@ -44,9 +44,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         "nav": "home",
         "tiles": _tiles(actor),
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
-        "recent": [trace_row(row) for row in find(traces.visible_to(actor), TRACES.query(), limit=10).rows]
-        if platform
-        else [],
+        "recent": trace_rows(find(traces.visible_to(actor), TRACES.query(), limit=10).rows) if platform else [],
         "failed": [run_row(row) for row in runs.failed_visible_to(actor).order_by("-created_at", "-id")[:5]]
         if actor.can_somewhere(Permission.RUNS_READ)
         else None,

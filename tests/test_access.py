@@ -36,6 +36,11 @@ GIVEN_PAGES = {
     "exceptions:trace": ("GET", {"key": "{key}"}, 200),
     "exceptions:content": ("GET", {"key": "{key}"}, 200),
     "exceptions:download": ("POST", {"key": "{key}"}, 303),
+    "exceptions:comparison": ("GET", {"a": "{key}", "b": "{key}"}, 200),
+    "exceptions:groups": ("GET", {"q": "status:open"}, 200),
+    "exceptions:group": ("GET", {}, 200),
+    "exceptions:group-analysis": ("GET", {}, 200),
+    "exceptions:group-status": ("POST", {"status": "resolved"}, 302),
     "exceptions:deletions": ("GET", {}, 200),
     "exceptions:deletion-confirm": ("POST", {"key": "{key}"}, 200),
     "exceptions:deletion-start": (
@@ -164,6 +169,10 @@ GIVEN_OPERATIONS = {
     "POST /admin/exceptions/deletions": ({"keys": ["{key}"], "expected_count": 1}, 202),
     "GET /admin/exceptions/deletions/{job_id}": ({}, 200),
     "POST /admin/exceptions/deletions/{job_id}/cancel": ({}, 202),
+    "GET /admin/exceptions/groups": ({"sort": "count"}, 200),
+    "GET /admin/exceptions/groups/{fingerprint}": ({}, 200),
+    "PATCH /admin/exceptions/groups/{fingerprint}": ({"status": "resolved"}, 200),
+    "GET /admin/exceptions/differences": ({"q": "org:org_blue"}, 200),
     "GET /admin/exceptions/content": ({"key": "{key}"}, 200),
     "GET /admin/exceptions/download": ({"key": "{key}"}, 200),
     "GET /audit-logs": ({}, 200),
@@ -173,6 +182,9 @@ GIVEN_OPERATIONS = {
 }
 # The facts that a page's address is made of.
 ARGUMENTS = {
+    "exceptions:group": "fingerprint",
+    "exceptions:group-analysis": "fingerprint",
+    "exceptions:group-status": "fingerprint",
     "exceptions:deletion": "job",
     "exceptions:deletion-cancel": "job",
     "accounts:session-end": "session",
@@ -254,6 +266,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
     now = horizon()
     return {
         "key": key,
+        "fingerprint": Trace.objects.get(key=key).fingerprint,
         "job": str(job.id),
         "entry": str(AuditEntry.objects.get(action="invitation.created").id),
         "now": to_rfc3339(now.at),
@@ -379,7 +392,7 @@ def test_an_operation_answers_everybody_as_its_row_says(operation, by_token, fac
     method, path = operation.split()
     given, succeeds = GIVEN_OPERATIONS[operation]
     for name, fact in facts.items():
-        path = path.replace(f"{{{name}_id}}", fact)
+        path = path.replace(f"{{{name}_id}}", fact).replace(f"{{{name}}}", fact)
     given = filled(given, facts)
     check(OPERATIONS[operation], by_token, lambda client: call_operation(client, method, path, given), succeeds)
 

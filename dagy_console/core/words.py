@@ -33,6 +33,7 @@ TONES = {
     "catching up": "warn",
     "rising": "danger",
     "active": "ok",
+    "resolved": "ok",
     "suspended": "danger",
 }
 _STATES = {"succeeded": "done", "cancelling": "stopping", "cancelled": "stopped", "timed_out": "timed out"}

@@ -12,8 +12,8 @@ from dagy_console.core.permissions import Permission
 from dagy_console.customers.registry import Figure, Panel, add_figure, add_panel
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.presenting import trace_rows
 from dagy_console.exceptions.search import TRACES
-from dagy_console.exceptions.serializers import trace_row
 from dagy_console.listing.finding import find
 from dagy_console.listing.language import Term
 
@@ -38,4 +38,4 @@ def _latest(actor: Actor, org_id: str) -> dict[str, Any]:
         return {"rows": [], "url": ""}
     query = TRACES.query(Term("org", org_id))
     rows = find(selectors.visible_to(actor), query, limit=5).rows
-    return {"rows": [trace_row(row) for row in rows], "url": query.url}
+    return {"rows": trace_rows(rows), "url": query.url}

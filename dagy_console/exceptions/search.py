@@ -1,7 +1,32 @@
-"""What traces, and the deletions of traces, are searched by."""
+"""What traces, their groups and their deletions are searched by."""
+
+from collections.abc import Sequence
+
+from django.db.models import Q
 
 from dagy_console.core.jobs import JobState
-from dagy_console.listing.language import Key, Listing, Query
+from dagy_console.exceptions.models import GroupOrganization, GroupStatus, TraceGroup
+from dagy_console.listing.language import Key, Listing, Query, one_of
+
+
+def titles_of(fingerprints: Sequence[str]) -> dict[str, str]:
+    """Fingerprint -> what its group is called."""
+    return dict(TraceGroup.objects.filter(fingerprint__in=fingerprints).values_list("fingerprint", "title"))
+
+
+def _of_status(column: str, value: str) -> Q:
+    status = one_of(GroupStatus.values, value)
+    decided = TraceGroup.objects.exclude(status=GroupStatus.OPEN).order_by().values("fingerprint")
+    # Few groups are not open.
+    if status == GroupStatus.OPEN:
+        return ~Q(**{f"{column}__in": decided})
+    return Q(**{f"{column}__in": decided.filter(status=status)})
+
+
+def _of_organization(column: str, value: str) -> Q:
+    named = Key("org", "org_id").match(value)
+    return Q(**{f"{column}__in": GroupOrganization.objects.filter(named).order_by().values("fingerprint")})
+
 
 TRACES = Listing(
     page="exceptions:list",
@@ -14,7 +39,8 @@ TRACES = Listing(
         Key("request", "request_id", "Request id", parameter="request_id"),
         Key("function", "function_name", "Function", facet=True, example="dagy-api-prod"),
         Key("run", "run_id", "Run", parameter="run", example="0b7c3f0e-…"),
-        Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group"),
+        Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group", labels=titles_of),
+        Key("status", "fingerprint", "Status", example="open", condition=_of_status),
         Key("key", "key"),
     ),
     time="timestamp",
@@ -25,6 +51,22 @@ TRACES = Listing(
     # 4 sets instead of 6 take 0.85 of the time over 100,000 rows.
     together=(("exception_type", "fingerprint"), ("http_method", "function_name")),
     source="trace",
+)
+GROUPS = Listing(
+    page="exceptions:groups",
+    noun="group",
+    keys=(
+        Key("status", "status", "Status", facet=True, parameter="status", values=tuple(GroupStatus.values)),
+        Key("type", "exception_type", "Type", facet=True, parameter="exception_type", example="ValueError"),
+        Key("org", "fingerprint", "Organization", parameter="org_id", example="org_123", condition=_of_organization),
+        Key("group", "fingerprint", "Fingerprint", parameter="group"),
+    ),
+    time="last_seen",
+    tie="fingerprint",
+    text="title",
+    text_heading="Text in the title",
+    example='status:open  type:ValueError  org:org_123  sort:new  after:-24h  "free text"',
+    sorts={"last_seen": "last_seen", "count": "count", "new": "first_seen", "spreading": "spreading"},
 )
 DELETIONS = Listing(
     page="exceptions:deletions",

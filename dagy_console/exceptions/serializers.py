@@ -46,7 +46,7 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
         "etag": trace.etag,
         "problems": trace.problems,
         "url": trace_url(trace.key, query),
-        "group_url": term_query("group", trace.fingerprint).url,
+        "group_url": group_url(trace.fingerprint),
         "org_url": term_query("org", trace.org_id).url,
         "request_url": term_query("request", trace.request_id).url,
     }
@@ -55,6 +55,11 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
 def trace_url(key: str, query: TraceQuery | None = None, *, page: str = "exceptions:trace") -> str:
     params = {"key": key} | ({"q": query.text} if query and query.terms else {})
     return f"{reverse(page)}?{urlencode(params)}"
+
+
+def group_url(fingerprint: str) -> str:
+    """The address of the group's page."""
+    return reverse("exceptions:group", args=[fingerprint]) if fingerprint else ""
 
 
 def term_query(key: str, value: str) -> TraceQuery:

@@ -12,12 +12,14 @@ from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.presenting import groups_beside, trace_rows
 from dagy_console.exceptions.runs import run_of
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
 from dagy_console.exceptions.trace.handing_out import stored_response
 from dagy_console.exceptions.trace.services import record_reading, start_download
 from dagy_console.exceptions.trace.stored import read_preview
+from dagy_console.exceptions.trace.story import story_of
 from dagy_console.listing.finding import count_up_to, neighbours
 from dagy_console.listing.language import BadQuery
 from dagy_console.listing.page import search_page
@@ -27,7 +29,9 @@ from dagy_console.listing.page import search_page
 def traces(request: ConsoleRequest) -> HttpResponse:
     rows = selectors.visible_to(request.actor)
     context = {"nav": "exceptions", "index": index_status()}
-    return search_page(request, TRACES, "exceptions/list.html", rows, row=trace_row, context=context)
+    return search_page(
+        request, TRACES, "exceptions/list.html", rows, row=trace_row, beside=groups_beside, context=context
+    )
 
 
 @require_safe
@@ -38,12 +42,13 @@ def trace(request: ConsoleRequest) -> HttpResponseBase:
     reading = read_preview(row)
     context = {
         "nav": "exceptions",
-        "trace": trace_row(row, query)
+        "trace": trace_rows([row], query)[0]
         | {"bucket": reading.bucket, "s3_uri": reading.s3_uri, "metadata": reading.metadata},
         "preview": reading.preview,
         "problem": reading.problem,
         "neighbours": _neighbours(request, query, row),
         "links": _links(request, row),
+        "story": story_of(request.actor, row),
         "query": query,
         "back_url": query.url,
         "content_url": trace_url(row.key, page="exceptions:content"),

@@ -11,7 +11,7 @@ from dagy_console.core.api import QueryParams, Text
 from dagy_console.core.errors import Invalid
 from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.finding import find
-from dagy_console.listing.language import MAX_LENGTH, BadQuery, Listing, Query
+from dagy_console.listing.language import MAX_LENGTH, SORT, BadQuery, Listing, Query
 from dagy_console.listing.pages import DEFAULT_LIMIT, MAX_LIMIT
 from dagy_console.listing.summary import summarize
 
@@ -28,6 +28,9 @@ class SearchParams(QueryParams):
         super().__init_subclass__(**options)
         declared = [key for key in listing.keys if key.parameter] if listing else []
         cls.__annotations__ = inspect.get_annotations(cls) | {key.parameter: Text for key in declared}
+        if listing and listing.sorts:
+            cls.__annotations__ |= {SORT: Text}
+            setattr(cls, SORT, Field("", description=f"One of {', '.join(listing.sorts)}; the first is the usual."))
         for key in declared:
             setattr(cls, key.parameter, Field("", description=f"{key.heading}; `*` is a wildcard."))
 

@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from dagy_console.core.database import TookTooLong, only_walking, time_limit, without_walking
 from dagy_console.core.errors import Invalid
-from dagy_console.listing.language import TEXT, Query, Term
+from dagy_console.listing.language import SORT, TEXT, Query, Term
 from dagy_console.listing.pages import DEFAULT_LIMIT, Page
 from dagy_console.listing.values import facet_terms, selected, values_of
 
@@ -33,7 +33,7 @@ def find(rows: QuerySet[ModelT], query: Query, *, limit: int = DEFAULT_LIMIT, cu
     Many matches are found soon by walking the list in its order. Where that takes longer there are few: they are looked
     up by what they have, and sorted.
     """
-    keyset, matching = query.listing.keyset, rows.filter(looked_up(rows, query))
+    keyset, matching = query.keyset, rows.filter(looked_up(rows, query))
     with suppress(TookTooLong), time_limit(WALK_SECONDS), planned(query):
         return keyset.page(matching, limit=limit, cursor=cursor)
     if _has_only_short_words(query):
@@ -52,7 +52,7 @@ def planned(query: Query) -> AbstractContextManager[None]:
 
 def _has_only_short_words(query: Query) -> bool:
     """An index of three letters each knows none of them, and nothing else says where to look."""
-    wanted = [term for term in query.terms if not term.negated]
+    wanted = [term for term in query.terms if not term.negated and term.key != SORT]
     return bool(wanted) and all(term.key == TEXT and len(term.value) < 3 for term in wanted)
 
 

@@ -8,7 +8,7 @@ there are, a list declares: see `Listing`.
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ from dagy_console.listing.pages import Keyset
 MAX_LENGTH = 4_000
 MAX_TERMS = 50
 TIMES = {"after": "gte", "before": "lt"}
-TEXT = "text"
+TEXT, SORT = "text", "sort"
 _TOKEN = re.compile(r'(?P<negated>-)?(?:(?P<key>[A-Za-z_]+):)?(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]+)(?=\s|$)')
 _WITHOUT_VALUE = re.compile(r"-?[A-Za-z_]+:(?=\s|$)")
 _PLAIN = re.compile(r'[^\s"\\]+')
@@ -42,7 +42,7 @@ class BadQuery(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition. `key` is one of the list's, `after`, `before`, or TEXT for free text."""
+    """One condition. `key` is one of the list's, `after`, `before`, TEXT for free text, or SORT for the order."""
 
     key: str
     value: str
@@ -66,7 +66,7 @@ class Key:
     stand beside the list with their counts; with `counted`, the list says how many of them there are. `parameter` is
     the API's name for it. `values` are all that there can be, where they are known. `condition` makes the condition of
     one value, and raises ValueError with what to write instead; without it, values are compared whole, and `*` is a
-    wildcard.
+    wildcard. `labels` says what people call the values, of those that have a name.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Key:
     example: str = ""
     values: tuple[str, ...] = ()
     condition: Callable[[str, str], Q] | None = None
+    labels: Callable[[Sequence[str]], Mapping[str, str]] | None = None
 
     def match(self, value: str) -> Q:
         """Raises ValueError where the value cannot be one of this key's."""
@@ -85,9 +86,16 @@ class Key:
             return self.condition(self.column, value)
         if "*" in value:
             return Q(**{f"{self.column}__like": _like(value)})
-        if self.values and value not in self.values:
-            raise ValueError(f"there is no {value}; {_hint(value, self.values)}")
+        if self.values:
+            one_of(self.values, value)
         return Q(**{self.column: value})
+
+
+def one_of(known: Sequence[str], value: str) -> str:
+    """Raises ValueError that says what there is."""
+    if value not in known:
+        raise ValueError(f"there is no {value}; {_hint(value, known)}")
+    return value
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +106,7 @@ class Listing:
     first, and by `tie`, which is unique. `text` is the column that free text is looked for in; it has a trigram index.
     `together` names columns that have few combinations: they are counted in one go.
     `source` is the table whose whole days are counted once (`rollups`); without it, every summary is counted anew.
+    `sorts` are other orders that it has (name -> column); the first is the usual one, by `time`.
     """
 
     page: str
@@ -110,6 +119,7 @@ class Listing:
     example: str = ""
     together: tuple[tuple[str, ...], ...] = ()
     source: str = ""
+    sorts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def keyset(self) -> Keyset:
@@ -121,7 +131,7 @@ class Listing:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*(key.name for key in self.keys), *TIMES)
+        return (*(key.name for key in self.keys), *TIMES, *([SORT] if self.sorts else []))
 
     @property
     def facets(self) -> tuple[Key, ...]:
@@ -130,7 +140,9 @@ class Listing:
     @property
     def parameters(self) -> dict[str, str]:
         """The API's parameters, and the keys of the language that they stand for."""
-        return {key.parameter: key.name for key in self.keys if key.parameter} | {"from": "after", "to": "before"}
+        times = {"from": "after", "to": "before"}
+        declared = {key.parameter: key.name for key in self.keys if key.parameter}
+        return declared | times | ({SORT: SORT} if self.sorts else {})
 
     def key(self, name: str) -> Key:
         return next(key for key in self.keys if key.name == name)
@@ -176,8 +188,8 @@ class Listing:
         if not is_storable(value):
             raise BadQuery("This holds characters that are no valid text.", text=text, position=position)
         term = Term(key.lower() if key else TEXT, value, negated=bool(match["negated"]))
-        if term.negated and term.key in TIMES:
-            message = f"{term.key}: cannot be negated; use after: or before:."
+        if term.negated and term.key in (*TIMES, SORT):
+            message = f"{term.key}: cannot be negated" + ("; use after: or before:." if term.key in TIMES else ".")
             raise BadQuery(message, text=text, position=position)
         try:
             self.condition(term)
@@ -187,6 +199,9 @@ class Listing:
 
     def condition(self, term: Term, *, now: datetime | None = None) -> Q:
         """Raises ValueError where the value says nothing."""
+        if term.key == SORT:
+            one_of(list(self.sorts), term.value)
+            return Q()
         if term.key in TIMES:
             return Q(**{f"{self.time}__{TIMES[term.key]}": parse_time(term.value, now=now)})
         found = Q(**{f"{self.text}__ilike": f"%{_like(term.value)}%"}) if term.key == TEXT else None
@@ -215,6 +230,16 @@ class Query:
         path = reverse(self.listing.page)
         return f"{path}?{urlencode({'q': self.text})}" if self.terms else path
 
+    @property
+    def sort(self) -> str:
+        """The last one that it asks for wins, as in a list whose headings are clicked."""
+        asked = self.values(SORT)
+        return asked[-1] if asked else next(iter(self.listing.sorts), "")
+
+    @property
+    def keyset(self) -> Keyset:
+        return Keyset(self.listing.sorts.get(self.sort, self.listing.time), self.listing.tie)
+
     def with_term(self, term: Term) -> "Query":
         return Query(self.listing, (*self.without(term).terms, term))
 
@@ -235,7 +260,7 @@ class Query:
         condition = Q()
         for term in self.terms:
             found = self.listing.condition(term, now=now)
-            if term.negated or term.key in TIMES or term.key == TEXT:
+            if term.negated or term.key in (*TIMES, TEXT):
                 condition &= found
             else:
                 alternatives[term.key] |= found

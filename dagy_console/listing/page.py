@@ -1,6 +1,6 @@
 """The search page of a list: one context and one set of answers for every app (templates/listing/page.html)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -11,7 +11,7 @@ from dagy_console.core.http import ConsoleRequest
 from dagy_console.listing.finding import TooBroad, find
 from dagy_console.listing.language import BadQuery, Listing, Query
 from dagy_console.listing.pages import Page
-from dagy_console.listing.presenting import field_names, fields, ranges, summary_context, terms
+from dagy_console.listing.presenting import field_names, fields, ranges, sorts, summary_context, terms
 from dagy_console.listing.summary import Summary, summarize
 
 
@@ -24,11 +24,13 @@ def search_page(
     row: Callable[[Any, Query], Mapping[str, Any]],
     context: Mapping[str, Any] | None = None,
     draw: Callable[[QuerySet[Any]], QuerySet[Any]] = lambda rows: rows,
+    beside: Callable[[Sequence[Any]], Iterable[Mapping[str, Any]]] | None = None,
 ) -> HttpResponse:
     """The page of what the address asks for among `rows`, which hold what the reader may see.
 
     `template` extends listing/page.html; `row` makes of each row what it draws; `context` is its own. `draw` adds to
-    the rows of the page what only drawing needs, so that counting them all does without it. The form of single fields
+    the rows of the page what only drawing needs, so that counting them all does without it; `beside` says of them
+    together what is better not asked for one by one. The form of single fields
     is folded into `q`, so that the address says it all. A search that cannot be read is answered with
     422, and where it is wrong.
     """
@@ -45,7 +47,9 @@ def search_page(
         found = find(draw(rows), query, cursor=request.GET.get("cursor", ""))
     except TooBroad as error:
         return _refused(request, listing, template, more, {"title": error.title, "message": error.detail})
-    page = page_context(request, found, (row(item, query) for item in found.rows))
+    drawn = [row(item, query) for item in found.rows]
+    more_of_each = beside(found.rows) if beside else [{}] * len(drawn)
+    page = page_context(request, found, ({**one, **more} for one, more in zip(drawn, more_of_each, strict=True)))
     more |= _search(query) | {"page": page, "summary": summary_context(query, summarize(rows, query))}
     return _drawn(request, template, more)
 
@@ -71,6 +75,7 @@ def _search(query: Query) -> dict[str, Any]:
         "query_error": None,
         "form": fields(query),
         "ranges": ranges(query),
+        "sorts": sorts(query),
     }
 
 

@@ -15,6 +15,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 RowT = TypeVar("RowT")
 ModelT = TypeVar("ModelT", bound=Model)
+Place = datetime | int
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Page(Generic[RowT]):
 
 @dataclass(frozen=True, slots=True)
 class Keyset:
-    """The total order of a list, newest first: a time field, then a unique field that breaks ties."""
+    """The total order of a list, newest first: a time field (or a number, the largest first), then a unique field that
+    breaks ties."""
 
     time: str
     tie: str
@@ -56,22 +58,23 @@ class Keyset:
         newer = Q(**{f"{self.time}__gte": when}) & (Q(**{f"{self.time}__gt": when}) | Q(**{f"{self.tie}__gt": tie}))
         return rows.filter(newer).order_by(F(self.time).asc(), F(self.tie).asc())
 
-    def _below(self, when: datetime, tie: Any) -> Q:
+    def _below(self, when: Place, tie: Any) -> Q:
         return Q(**{f"{self.time}__lte": when}) & (Q(**{f"{self.time}__lt": when}) | Q(**{f"{self.tie}__lt": tie}))
 
-    def _place(self, row: Model) -> tuple[datetime, Any]:
+    def _place(self, row: Model) -> tuple[Place, Any]:
         return getattr(row, self.time), getattr(row, self.tie)
 
     def cursor_of(self, row: Model) -> str:
         when, tie = self._place(row)
-        return signing.dumps([self.time, self.tie, to_rfc3339(when), str(tie)], salt="cursor")
+        said = when if isinstance(when, int) else to_rfc3339(when)
+        return signing.dumps([self.time, self.tie, said, str(tie)], salt="cursor")
 
-    def _decode(self, cursor: str) -> tuple[datetime, str]:
+    def _decode(self, cursor: str) -> tuple[Place, str]:
         try:
             *order, when, tie = signing.loads(cursor, salt="cursor")
             if order != [self.time, self.tie]:
                 raise ValueError(order)
-            return parse_time(when), tie
+            return when if isinstance(when, int) else parse_time(when), tie
         except (signing.BadSignature, ValueError, TypeError):
             message = "not a cursor of this list: take next_cursor of the page before, or leave it out to start anew"
             raise Invalid.field("cursor", message) from None

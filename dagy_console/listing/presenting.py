@@ -7,7 +7,7 @@ from django.utils.text import capfirst
 from dagy_console.core.times import to_minute, to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.core.words import counted, duration, number
-from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+from dagy_console.listing.language import SORT, TEXT, TIMES, Listing, Query, Term
 from dagy_console.listing.summary import Bucket, FacetCount, Summary
 
 WIDTH, HEIGHT = 960, 72
@@ -20,6 +20,21 @@ def terms(query: Query) -> list[dict[str, Any]]:
     return [
         {"text": visible(term.text), "negated": term.negated, "remove_url": query.without(term).url}
         for term in query.terms
+        if term.key != SORT
+    ]
+
+
+def sorts(query: Query) -> list[dict[str, Any]]:
+    """Links to the orders that the list has."""
+    rest = query.without_key(SORT)
+    usual = next(iter(query.listing.sorts), "")
+    return [
+        {
+            "label": capfirst(name.replace("_", " ")),
+            "url": rest.url if name == usual else rest.with_term(Term(SORT, name)).url,
+            "current": name == query.sort,
+        }
+        for name in query.listing.sorts
     ]
 
 
@@ -83,11 +98,16 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
 
 
 def _facet(query: Query, facet: FacetCount, total: int) -> dict[str, Any]:
+    key = query.listing.key(facet.key)
+    named = key.labels([value for value, _ in facet.values]) if key.labels else {}
     return {
         "key": facet.key,
-        "label": query.listing.key(facet.key).heading,
+        "label": key.heading,
         "more": max(0, facet.distinct - len(facet.values)),
-        "values": [_value(query, facet.key, value, count, total) for value, count in facet.values],
+        "values": [
+            _value(query, facet.key, value, count, total) | {"label": visible(named.get(value, value)) or "(none)"}
+            for value, count in facet.values
+        ],
     }
 
 
@@ -95,7 +115,6 @@ def _value(query: Query, key: str, value: str, count: int, total: int) -> dict[s
     term, excluded = Term(key, value), Term(key, value, negated=True)
     return {
         "value": value,
-        "label": visible(value) or "(none)",
         "count": count,
         "share": round(100 * count / total) if total else 0,
         # An empty value cannot be searched for; it is shown and leads nowhere.

@@ -5,7 +5,7 @@ What the counts do not hold for (this hour, days that were changed since, the en
 a summary is exact all the same.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import combinations_with_replacement
@@ -13,7 +13,8 @@ from time import monotonic
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Min, Q, QuerySet
+from django.db.models import Count, F, Min, Q, QuerySet, TextField, Value
+from django.db.models.functions import TruncHour
 from django.utils import timezone
 
 from dagy_console.core.times import parse_time
@@ -75,6 +76,44 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
         return None
     parts = _parts(listing.source, columns, list(days))
     return RolledUp(listing.source, parts, days, live) if parts else None
+
+
+def hourly(
+    listing: Listing, rows: QuerySet[Any], column: str, values: Sequence[str], hours: Iterable[datetime]
+) -> dict[tuple[str, datetime], int]:
+    """(value, hour) -> how many of all `rows` have the value in `column` in this hour, where there are any.
+
+    With `column` "" and the value "", all of them. Hours are full and aware, UTC.
+    """
+    asked = sorted(hours)
+    if not asked or not values:
+        return {}
+    marks = RolledUpDay.objects.filter(source=listing.source, is_counted=True, day__in={_day(hour) for hour in asked})
+    reach = dict(marks.values_list("day", "until"))
+    known = [hour for hour in asked if hour < reach.get(_day(hour), hour)]
+    with connection.cursor() as cursor:
+        cursor.execute(_HOURLY, [listing.source, column, list(values), known, list(values)])
+        found = {(value, hour.astimezone(UTC)): count for value, hour, count in cursor.fetchall()}
+    counted = set(known)
+    live = _within(listing.time, [hour for hour in asked if hour not in counted])
+    if live:
+        chosen = rows.filter(live, **({f"{column}__in": values} if column else {})).order_by()
+        of = F(column) if column else Value("", output_field=TextField())
+        counts = chosen.values_list(of, TruncHour(listing.time, tzinfo=UTC)).annotate(count=Count("*"))
+        found |= {(value, hour): count for value, hour, count in counts}
+    return found
+
+
+def _within(column: str, hours: Sequence[datetime]) -> Q:
+    """Rows of these hours, which are sorted; an empty condition where there are none."""
+    spans: list[tuple[datetime, datetime]] = []
+    for hour in hours:
+        begin = spans.pop()[0] if spans and spans[-1][1] == hour else hour
+        spans.append((begin, hour + timedelta(hours=1)))
+    condition = Q()
+    for begin, end in spans:
+        condition |= Q(**{f"{column}__gte": begin, f"{column}__lt": end})
+    return condition
 
 
 def _parts(source: str, columns: dict[str, list[Term]], days: list[date]) -> list[Part] | None:
@@ -208,6 +247,11 @@ def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date, until:
         cursor.execute(f"{counted} {_HOURS.format(hours=' UNION ALL '.join(hours))}", [*params, source])
 
 
+_HOURLY = """
+SELECT value, hour, count FROM listing_hourcount
+WHERE source = %s AND "column" = %s AND value = ANY(%s::text[]) AND hour = ANY(%s)
+  AND value_hash IN (SELECT hashtextextended(given, 0) FROM unnest(%s::text[]) AS given)
+"""
 _REACH = """
 UPDATE listing_rolledupday SET until = reach, is_counted = false, seen_from = NULL
 FROM (

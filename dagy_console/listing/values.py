@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from django.db import connection
 
 from dagy_console.core.database import TookTooLong, time_limit
-from dagy_console.listing.language import TEXT, TIMES, Listing, Query, Term
+from dagy_console.listing.language import SORT, TEXT, TIMES, Listing, Query, Term
 
 # Of one column; with more, nothing is gained.
 MOST_VALUES, SECONDS = 2_000, 0.1
@@ -24,7 +24,7 @@ def facet_terms(query: Query) -> dict[str, list[Term]]:
 
 
 def is_of_facet(listing: Listing, term: Term) -> bool:
-    if term.key == TEXT or term.key in TIMES:
+    if term.key in (*TIMES, TEXT, SORT):
         return False
     key = listing.key(term.key)
     return key.facet and key.condition is None

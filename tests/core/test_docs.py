@@ -12,7 +12,7 @@ from dagy_console.audit.search import ENTRIES
 from dagy_console.core import health
 from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
 from dagy_console.customers.search import CUSTOMERS
-from dagy_console.exceptions.search import TRACES
+from dagy_console.exceptions.search import GROUPS, TRACES
 from dagy_console.listing.language import Listing
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS, SCHEDULES, SECRETS
 
@@ -67,6 +67,7 @@ def test_every_key_of_the_search_language_is_listed(heading: str, listing: Listi
 def test_every_key_of_the_other_lists_is_listed() -> None:
     text = (DOCS / "api.md").read_text()
     for listing in (
+        GROUPS,
         CUSTOMERS,
         MEMBERS,
         SESSIONS,

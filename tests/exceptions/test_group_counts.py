@@ -16,8 +16,15 @@ from tests.traces import NOW, a_trace, some_traces
 
 
 def counted_anew() -> tuple[set[Any], set[Any]]:
-    groups = Trace.objects.order_by().values_list("fingerprint").annotate(
-        count=Count("*"), first=Min("timestamp"), last=Max("timestamp"), organizations=Count("org_id", distinct=True)
+    groups = (
+        Trace.objects.order_by()
+        .values_list("fingerprint")
+        .annotate(
+            count=Count("*"),
+            first=Min("timestamp"),
+            last=Max("timestamp"),
+            organizations=Count("org_id", distinct=True),
+        )
     )
     organizations = Trace.objects.order_by().values_list("fingerprint", "org_id").annotate(count=Count("*"))
     return set(groups), set(organizations)

@@ -15,9 +15,9 @@ from dagy_console.core.words import counted
 from dagy_console.exceptions.deletions import selectors, services
 from dagy_console.exceptions.deletions.forms import DeletionForm
 from dagy_console.exceptions.deletions.presenting import job_row
+from dagy_console.exceptions.presenting import trace_rows
 from dagy_console.exceptions.search import DELETIONS, TRACES, TraceQuery, parse
 from dagy_console.exceptions.selectors import require_trace_keys
-from dagy_console.exceptions.serializers import trace_row
 from dagy_console.exceptions.views import query_or_none
 from dagy_console.listing.language import BadQuery
 from dagy_console.listing.page import search_page
@@ -55,7 +55,7 @@ def _confirmation(
     context = {
         "nav": "exceptions",
         "plan": plan,
-        "sample": [trace_row(row) for row in plan.sample],
+        "sample": trace_rows(plan.sample),
         "form": form or DeletionForm.of(plan),
         "back_url": (query or TRACES.query()).url,
     }

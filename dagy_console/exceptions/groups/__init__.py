@@ -1,0 +1,1 @@
+"""Groups: the traces of one fingerprint, as one problem with a status."""
