@@ -89,6 +89,7 @@ class TraceGroup(models.Model):
                 for name, column in {"latest": "last_seen", "newest": "first_seen", "largest": "count"}.items()
             ),
             models.Index(fields=["status"], name="group_decided", condition=~models.Q(status="open")),
+            models.Index(fields=["fingerprint"], name="group_unnamed", condition=models.Q(canonical="", count__gt=0)),
             GinIndex(OpClass("title", name="gin_trgm_ops"), name="group_title"),
         ]
 

@@ -11,6 +11,7 @@ from dagy_console.core import storage
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.index.reconciling import read_trace
+from dagy_console.exceptions.models import TraceGroup
 from tests.exceptions.troubled_s3 import TroubledS3
 
 
@@ -58,4 +59,4 @@ def index_elsewhere(django_db_setup: None, django_db_blocker: Any) -> Iterator[C
 
     yield index
     with django_db_blocker.unblock():
-        in_a_thread(lambda: remove_traces(written))
+        in_a_thread(lambda: (remove_traces(written), TraceGroup.objects.filter(count=0).delete()))

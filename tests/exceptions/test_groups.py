@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.exceptions.groups.selectors import pulse_of
+from dagy_console.exceptions.index.reconciling import reconcile
 from dagy_console.exceptions.models import GroupStatus, TraceGroup
 from dagy_console.listing.rollups import roll_up
 
@@ -33,7 +34,8 @@ def three(bucket: Any, indexed: Any) -> dict[str, str]:
         bucket.put(org, at=now - timedelta(minutes=30), traceback=traceback("refund"))
     bucket.put("org_blue", at=now - timedelta(minutes=10), traceback=traceback("ship", "KeyError"))
     indexed()
-    return {title: fingerprint for fingerprint, title in TraceGroup.objects.values_list("fingerprint", "title")}
+    kept = TraceGroup.objects.filter(count__gt=0)
+    return {title: fingerprint for fingerprint, title in kept.values_list("fingerprint", "title")}
 
 
 def order(api: Any, sort: str) -> list[str]:
@@ -162,7 +164,7 @@ def test_what_was_changed_before_the_first_trace_is_told_and_nothing_else(
     team.change_role(actor=staff, org_id="org_blue", user_id=charlie.pk, role="developer")
     bucket.put("org_blue", at=timezone.now(), traceback=traceback("charge"))
     indexed()
-    group = TraceGroup.objects.get()
+    group = TraceGroup.objects.get(title="ValueError · charge")
     page = browse(alice).get(reverse("exceptions:group", args=[group.pk])).content.decode()
     before = page.split("What changed just before")[1].split("What is different")[0]
     assert "membership.changed" in before and "developer" in before
@@ -255,3 +257,11 @@ def test_a_trace_tells_its_request_as_one_story(bucket, indexed, as_actor, alice
     story = client.get(reverse("exceptions:trace"), {"key": key}).content.decode().split('id="story"')[1]
     assert "this trace" in story and "invitation.created" in story and "Run of nightly" in story
     assert 'id="story"' not in client.get(reverse("exceptions:trace"), {"key": alone}).content.decode()
+
+
+def test_groups_from_before_titles_were_kept_are_named_by_their_latest_trace(three):
+    TraceGroup.objects.update(title="ValueError", canonical="")
+    reconcile()
+    kept = TraceGroup.objects.filter(count__gt=0)
+    assert set(kept.values_list("title", flat=True)) == set(three)
+    assert not kept.filter(canonical="").exists()

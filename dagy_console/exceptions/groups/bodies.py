@@ -11,6 +11,7 @@ from dagy_console.core import storage
 from dagy_console.core.errors import ConsoleError
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.reading.fields import BODY_FIELDS
 from dagy_console.exceptions.trace.preview.request import is_scrubbed
 
 # A web process lends few threads to S3 (core/storage.py).
@@ -20,8 +21,8 @@ MAX_FACTS, MAX_DEPTH = 500, 8
 _NAMED = re.compile(
     r"""(?<![\w.])([A-Za-z_][\w.-]{0,40}) ?[=:] ?("[^"\n]{1,80}"|'[^'\n]{1,80}'|[\w./+-]{1,80}(?![\w./+=-]))"""
 )
-# Of every trace its own, or shown elsewhere.
-_LEFT_OUT = frozenset(("traceback", "timestamp", "exception_message"))
+# What the index knows, and what the writer says of its own work.
+_LEFT_OUT = frozenset((*BODY_FIELDS, "scrubbed", "truncated"))
 
 Facts = Mapping[str, str]
 
@@ -51,7 +52,7 @@ def facts(body: bytes, message: str) -> Facts:
     """Of a stored body, however it is formed: its scalars by their path, and what the message names (`shard=7`)."""
     found = {f"message {name}": value.strip("\"'") for name, value in _NAMED.findall(message[:2_000])}
     for path, value in _flat(_loaded(body), "", 0):
-        if path not in _LEFT_OUT and not is_scrubbed(value):
+        if path.partition(".")[0] not in _LEFT_OUT and not is_scrubbed(value):
             found[path] = value
         if len(found) >= MAX_FACTS:
             break

@@ -26,6 +26,7 @@ from time import monotonic
 from typing import Any
 
 import structlog
+from django.db import transaction
 from django.db.models import F, Max, QuerySet
 from django.utils import timezone
 
@@ -34,6 +35,7 @@ from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
 from dagy_console.exceptions.bucket import traces_bucket
+from dagy_console.exceptions.index.grouping import claim_groups
 from dagy_console.exceptions.index.indexing import (
     UNREADABLE,
     IndexedTrace,
@@ -43,7 +45,7 @@ from dagy_console.exceptions.index.indexing import (
     remove_traces,
 )
 from dagy_console.exceptions.keys import PREFIX
-from dagy_console.exceptions.models import IndexState, Trace
+from dagy_console.exceptions.models import IndexState, Trace, TraceGroup
 from dagy_console.exceptions.reading.fields import extract_fields, unreadable
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,7 @@ ONE_IN = 3
 WITH_EVENTS, EVENTS_LAST = timedelta(minutes=1), timedelta(minutes=10)
 THREADS = 16
 PIECE = 250
+NAMED_A_PASS = 10
 # Index rows that are compared with one page of the listing at most.
 MOST_ROWS = 5_000
 # What cannot be read is tried again after a while, for somebody may mend it.
@@ -141,7 +144,19 @@ def _pass(mine: QuerySet[IndexState], *, until: float) -> Findings:
         _new(mine, found, organizations, pool=pool)
         _recent(mine, found, organizations, until=until, pool=pool)
         _cold(mine, found, until=until, pool=pool)
+        _name_groups()
     return found
+
+
+def _name_groups() -> None:
+    """Some of the groups that were made before titles were kept, each by its latest trace."""
+    unnamed = TraceGroup.objects.filter(canonical="", count__gt=0).order_by("?")[:NAMED_A_PASS]
+    for fingerprint in unnamed.values_list("fingerprint", flat=True):
+        row = Trace.objects.filter(fingerprint=fingerprint).order_by("-timestamp", "-key").first()
+        read = read_trace(storage.ListedObject(row.key, row.etag, row.size, row.last_modified)) if row else None
+        if read and read.fields.fingerprint == fingerprint:
+            with transaction.atomic():
+                claim_groups([read.fields])
 
 
 def _new(mine: QuerySet[IndexState], found: Findings, organizations: list[str], *, pool: ThreadPoolExecutor) -> None:

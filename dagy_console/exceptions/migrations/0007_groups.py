@@ -70,6 +70,11 @@ class Migration(migrations.Migration):
                     models.Index(
                         condition=models.Q(("status", "open"), _negated=True), fields=["status"], name="group_decided"
                     ),
+                    models.Index(
+                        condition=models.Q(("canonical", ""), ("count__gt", 0)),
+                        fields=["fingerprint"],
+                        name="group_unnamed",
+                    ),
                     django.contrib.postgres.indexes.GinIndex(
                         django.contrib.postgres.indexes.OpClass("title", name="gin_trgm_ops"), name="group_title"
                     ),
