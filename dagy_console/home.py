@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_safe
@@ -17,12 +17,11 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.http import ConsoleRequest, read_only, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
+from dagy_console.exceptions.groups.presenting import home_groups
 from dagy_console.exceptions.index.status import index_status
-from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.presenting import trace_rows
-from dagy_console.exceptions.search import TRACES
-from dagy_console.listing.finding import find
+from dagy_console.exceptions.search import GROUPS, TRACES
 from dagy_console.listing.language import Term
+from dagy_console.listing.tallying import tallies
 from dagy_console.runs import selectors as runs
 from dagy_console.runs.presenting import run_row
 from dagy_console.runs.search import failed_of_a_day
@@ -44,7 +43,9 @@ def home(request: ConsoleRequest) -> HttpResponse:
         "nav": "home",
         "tiles": _tiles(actor),
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
-        "recent": trace_rows(find(traces.visible_to(actor), TRACES.query(), limit=10).rows) if platform else [],
+        **(home_groups(actor) if platform else {}),
+        "fresh_url": GROUPS.parse("first:-24h sort:new").url,
+        "now": timezone.now(),
         "failed": [run_row(row) for row in runs.failed_visible_to(actor).order_by("-created_at", "-id")[:5]]
         if actor.can_somewhere(Permission.RUNS_READ)
         else None,
@@ -53,7 +54,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         if actor.can_somewhere(Permission.AUDIT_READ)
         else [],
     }
-    return render_page(request, "home.html", context)
+    return render_page(request, "home.html", context, part="live")
 
 
 @require_safe
@@ -81,20 +82,22 @@ def _tiles(actor: Actor) -> list[dict[str, Any]]:
 
 def _trace_tiles(actor: Actor) -> list[dict[str, Any]]:
     now = timezone.now()
-    rows = traces.visible_to(actor)
-    today = _counts(rows.filter(timestamp__gte=now - _DAY))
-    before = _counts(rows.filter(timestamp__gte=now - 2 * _DAY, timestamp__lt=now - _DAY))
+    before, today = tallies(TRACES, traces.visible_to(actor), ["org", "group"], [now - 2 * _DAY, now - _DAY, now])
     url = TRACES.query(Term("after", "-24h")).url
-    labels = {"traces": "Traces", "organizations": "Organizations affected", "groups": "Groups"}
-    return [_tile(label, today[name], before[name], url) for name, label in labels.items()]
+    doors = {"org": ("Organizations affected", f"{url}#facet-org"), "group": ("Groups", GROUPS.parse("after:-24h").url)}
+    distinct = [
+        _tile(label, today.distinct.get(key, 0), before.distinct.get(key, 0), door)
+        for key, (label, door) in doors.items()
+    ]
+    return [_tile("Traces", today.count, before.count, url), *distinct]
 
 
 def _run_tiles(actor: Actor) -> list[dict[str, Any]]:
     now = timezone.now()
-    failed = runs.failed_visible_to(actor)
-    today = failed.filter(created_at__gte=now - _DAY).count()
-    before = failed.filter(created_at__gte=now - 2 * _DAY, created_at__lt=now - _DAY).count()
-    return [_tile("Failed runs", today, before, failed_of_a_day().url)]
+    failed = runs.failed_visible_to(actor).filter(created_at__gte=now - 2 * _DAY)
+    is_today = Q(created_at__gte=now - _DAY)
+    counts = failed.aggregate(today=Count("pk", filter=is_today), before=Count("pk", filter=~is_today))
+    return [_tile("Failed runs", counts["today"], counts["before"], failed_of_a_day().url)]
 
 
 def _tile(label: str, today: int, before: int, url: str) -> dict[str, Any]:
@@ -106,9 +109,3 @@ def _tile(label: str, today: int, before: int, url: str) -> dict[str, Any]:
         "url": url,
         "state": "rising" if is_rising else "",
     }
-
-
-def _counts(rows: QuerySet[Trace]) -> dict[str, int]:
-    return rows.aggregate(
-        traces=Count("*"), organizations=Count("org_id", distinct=True), groups=Count("fingerprint", distinct=True)
-    )

@@ -145,10 +145,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         deletion.cancel_deletion: lambda: deletion.cancel_deletion(actor=actor, job_id=DeletionJob.objects.first().id),
         deletion.delete_keys: lambda: deletion.delete_keys(actor=actor, keys=[a_trace]),
         groups.set_status: lambda: groups.set_status(
-            actor=actor,
-            fingerprint=TraceGroup.objects.filter(count__gt=0).get().pk,
-            status="resolved",
-            note="fixed in 1.2",
+            actor=actor, fingerprint=TraceGroup.objects.latest("last_seen").pk, status="resolved"
         ),
         deploying.deploy: lambda: deploying.deploy(
             actor=actor, org_id="org_blue", bundle=data, sha256=sha256, entrypoint="flows.py:nightly"
@@ -299,7 +296,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "secrets:list": secrets_visible_to(SYSTEM),
     }[listing.page]
     for key in listing.keys:
-        value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open"}.get(key.name, "x")
+        value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open", "first": "-1h"}.get(key.name, "x")
         assert not rows.filter(listing.parse(f"{key.name}:{value} -{key.name}:{value}").as_q()).exists()
 
 

@@ -19,7 +19,7 @@ from dagy_console.accounts.impersonation import services as impersonations
 from dagy_console.accounts.sessions import using
 from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.actors import Actor
-from dagy_console.core.http import is_api, redirect_to_sign_in
+from dagy_console.core.http import POLL, is_api, redirect_to_sign_in
 
 _WITHOUT_ACTOR = ("/health", "/static/", "/docs", "/openapi.json")
 
@@ -67,7 +67,8 @@ def _actor_of_session(request: HttpRequest) -> Actor | None:
         return None
     if found.left:
         _be_oneself_again(request)
-    if found.seen_at is None or timezone.now() - found.seen_at > using.SEEN_EVERY:
+    is_due = found.seen_at is None or timezone.now() - found.seen_at > using.SEEN_EVERY
+    if is_due and POLL not in request.GET:
         using.note_use(found.user, key, origin)
     return found.actor
 

@@ -15,6 +15,8 @@ from dagy_console.core import navigation
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError
 
+# A parameter of what a page asks for by itself: nobody has done anything then, and an idle session stays idle.
+POLL = "poll"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

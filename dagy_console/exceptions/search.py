@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db.models import Q
 
 from dagy_console.core.jobs import JobState
+from dagy_console.core.times import parse_time
 from dagy_console.exceptions.models import GroupOrganization, GroupStatus, TraceGroup
 from dagy_console.listing.language import Key, Listing, Query, one_of
 
@@ -21,6 +22,10 @@ def _of_status(column: str, value: str) -> Q:
     if status == GroupStatus.OPEN:
         return ~Q(**{f"{column}__in": decided})
     return Q(**{f"{column}__in": decided.filter(status=status)})
+
+
+def _since(column: str, value: str) -> Q:
+    return Q(**{f"{column}__gte": parse_time(value)})
 
 
 def _of_organization(column: str, value: str) -> Q:
@@ -59,6 +64,7 @@ GROUPS = Listing(
         Key("status", "status", "Status", facet=True, parameter="status", values=tuple(GroupStatus.values)),
         Key("type", "exception_type", "Type", facet=True, parameter="exception_type", example="ValueError"),
         Key("org", "fingerprint", "Organization", parameter="org_id", example="org_123", condition=_of_organization),
+        Key("first", "first_seen", "First seen since", parameter="first", example="-24h", condition=_since),
         Key("group", "fingerprint", "Fingerprint", parameter="group"),
     ),
     time="last_seen",

@@ -83,6 +83,18 @@ def neighbours(rows: QuerySet[ModelT], query: Query, row: ModelT) -> tuple[Model
         return None, None
 
 
+def count_newer(rows: QuerySet[ModelT], query: Query, cursor: str, most: int) -> int:
+    """How many matches there are above the row of the cursor ("": in all), counted to `most` and no further, and as far
+    as it takes no time. Raises Invalid for a broken cursor."""
+    matching = rows.filter(looked_up(rows, query))
+    newer = query.keyset.newer(matching, cursor) if cursor else matching
+    try:
+        with time_limit(ASIDE_SECONDS):
+            return newer.order_by()[:most].count()
+    except TookTooLong:
+        return 0
+
+
 def count_up_to(rows: QuerySet[ModelT], query: Query, most: int) -> int:
     """How many match, counted to `most` and no further."""
     return rows.filter(query.as_q()).order_by()[:most].count()

@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from dagy_console.core.http import ConsoleRequest
-from dagy_console.listing.finding import TooBroad, find
+from dagy_console.core.http import POLL, ConsoleRequest
+from dagy_console.core.words import number
+from dagy_console.listing.finding import TooBroad, count_newer, find
 from dagy_console.listing.language import BadQuery, Listing, Query
 from dagy_console.listing.pages import Page
 from dagy_console.listing.presenting import field_names, fields, ranges, sorts, summary_context, terms
 from dagy_console.listing.summary import Summary, summarize
+
+# Above this nobody counts.
+MOST_NEW = 99
 
 
 def search_page(
@@ -32,7 +37,7 @@ def search_page(
     the rows of the page what only drawing needs, so that counting them all does without it; `beside` says of them
     together what is better not asked for one by one. The form of single fields
     is folded into `q`, so that the address says it all. A search that cannot be read is answered with
-    422, and where it is wrong.
+    422, and where it is wrong. A list that is open asks now and then what is new (`POLL`, above its first row).
     """
     given = {name: request.GET[name] for name in field_names(listing) if request.GET.get(name)}
     more = dict(context or {})
@@ -43,6 +48,9 @@ def search_page(
         return _refused(request, listing, template, more, said | {"position": error.position, "text": error.text})
     if given:
         return HttpResponseRedirect(query.url)
+    if POLL in request.GET:
+        news = _news(query, request.GET[POLL], count_newer(rows, query, request.GET[POLL], MOST_NEW + 1))
+        return render(request, template, more | {"layout": "listing/_news.html", "news": news, "listing": listing})
     try:
         found = find(draw(rows), query, cursor=request.GET.get("cursor", ""))
     except TooBroad as error:
@@ -51,7 +59,20 @@ def search_page(
     more_of_each = beside(found.rows) if beside else [{}] * len(drawn)
     page = page_context(request, found, ({**one, **more} for one, more in zip(drawn, more_of_each, strict=True)))
     more |= _search(query) | {"page": page, "summary": summary_context(query, summarize(rows, query))}
+    if found.is_first and query.sort == listing.query().sort:
+        more["news"] = _news(query, query.keyset.cursor_of(found.rows[0]) if found.rows else "", 0)
     return _drawn(request, template, more)
+
+
+def _news(query: Query, top: str, count: int) -> dict[str, Any]:
+    """What there is above the first row that is shown, and where to ask for it again."""
+    separator = "&" if query.terms else "?"
+    return {
+        "poll_url": f"{query.url}{separator}{urlencode({POLL: top})}",
+        "url": query.url,
+        "count": count,
+        "text": f"{MOST_NEW}+" if count > MOST_NEW else number(count),
+    }
 
 
 def _refused(

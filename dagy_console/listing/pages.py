@@ -53,10 +53,15 @@ class Keyset:
 
     def above(self, rows: QuerySet[ModelT], row: ModelT) -> QuerySet[ModelT]:
         """What is newer than `row`, the nearest first."""
-        when, tie = self._place(row)
+        return rows.filter(self._above(*self._place(row))).order_by(F(self.time).asc(), F(self.tie).asc())
+
+    def _above(self, when: Place, tie: Any) -> Q:
         # The first condition alone is what an index and partition pruning can use; the second only breaks ties.
-        newer = Q(**{f"{self.time}__gte": when}) & (Q(**{f"{self.time}__gt": when}) | Q(**{f"{self.tie}__gt": tie}))
-        return rows.filter(newer).order_by(F(self.time).asc(), F(self.tie).asc())
+        return Q(**{f"{self.time}__gte": when}) & (Q(**{f"{self.time}__gt": when}) | Q(**{f"{self.tie}__gt": tie}))
+
+    def newer(self, rows: QuerySet[ModelT], cursor: str) -> QuerySet[ModelT]:
+        """What is newer than the row of the cursor. Raises Invalid as `page` does."""
+        return rows.filter(self._above(*self._decode(cursor)))
 
     def _below(self, when: Place, tie: Any) -> Q:
         return Q(**{f"{self.time}__lte": when}) & (Q(**{f"{self.time}__lt": when}) | Q(**{f"{self.tie}__lt": tie}))

@@ -1,12 +1,13 @@
 """A search page's parts: terms that can be taken away, facets whose clicks edit the query, the chart's geometry."""
 
+from statistics import median
 from typing import Any
 
 from django.utils.text import capfirst
 
-from dagy_console.core.times import to_minute, to_rfc3339
+from dagy_console.core.times import to_minute
 from dagy_console.core.visible import visible
-from dagy_console.core.words import counted, duration, number
+from dagy_console.core.words import counted, duration
 from dagy_console.listing.language import SORT, TEXT, TIMES, Listing, Query, Term
 from dagy_console.listing.summary import Bucket, FacetCount, Summary
 
@@ -83,7 +84,6 @@ def fields(query: Query) -> dict[str, Any]:
 
 
 def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
-    counted_in_all = summary.total or summary.at_least or 0
     return {
         "total": summary.total,
         "at_least": summary.at_least,
@@ -92,7 +92,7 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
             for key in query.listing.facets
             if key.counted and summary.facets
         ],
-        "facets": [_facet(query, facet, counted_in_all) for facet in summary.facets if facet.values],
+        "facets": [_facet(query, facet, summary.count) for facet in summary.facets if facet.values],
         "histogram": _histogram(query, summary.buckets),
     }
 
@@ -131,22 +131,21 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
         return None
     noun = query.listing.noun
     peak = max(buckets, key=lambda bucket: bucket.count)
-    mean = sum(bucket.count for bucket in buckets) / len(buckets)
+    hot = _hot([bucket.count for bucket in buckets])
     step = WIDTH / len(buckets)
     rest = query.without_key(*TIMES)
     bars = [
         {
             "x": round(index * step, 2),
             "width": round(max(step - 2, step * 0.7), 2),
-            "height": (height := round(bucket.count / peak.count * HEIGHT, 2)),
+            "height": (height := round(bucket.count / (peak.count or 1) * HEIGHT, 2)),
             "y": round(HEIGHT - height, 2),
             "count": bucket.count,
             "start": bucket.start,
             "end": bucket.end,
             "label": f"{counted(bucket.count, noun)} from {to_minute(bucket.start)} to {to_minute(bucket.end)}",
             "url": _between(rest, bucket),
-            # Three times the usual is what an eye should stop at.
-            "hot": bucket.count > 3 * mean,
+            "hot": hot[index],
         }
         for index, bucket in enumerate(buckets)
     ]
@@ -157,13 +156,24 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
         "peak": peak.count,
         "start": buckets[0].start,
         "end": buckets[-1].end,
-        "label": (
-            f"{capfirst(query.listing.plural)} per {duration(buckets[0].end - buckets[0].start)}, "
-            f"peak {number(peak.count)} at {to_minute(peak.start)}"
-        ),
+        "peak_at": peak.start,
+        "label": f"{capfirst(query.listing.plural)} per {duration(buckets[0].end - buckets[0].start)}",
     }
 
 
+# What an eye should stop at: so many, and three times what was usual in the bars before it.
+FLOOR, TIMES_USUAL, BARS_BEFORE, LEAST_BARS = 10, 3, 24, 3
+
+
+def _hot(counts: list[int]) -> list[bool]:
+    return [
+        count >= FLOOR and len(before := counts[max(0, at - BARS_BEFORE) : at]) >= LEAST_BARS
+        and count > TIMES_USUAL * median(before)
+        for at, count in enumerate(counts)
+    ]  # fmt: skip
+
+
 def _between(rest: Query, bucket: Bucket) -> str:
-    start, end = Term("after", to_rfc3339(bucket.start)), Term("before", to_rfc3339(bucket.end))
+    # Bars begin and end at full minutes.
+    start, end = (Term(key, f"{at:%Y-%m-%dT%H:%MZ}") for key, at in (("after", bucket.start), ("before", bucket.end)))
     return rest.with_term(start).with_term(end).url

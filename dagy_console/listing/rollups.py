@@ -8,13 +8,12 @@ a summary is exact all the same.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 from time import monotonic
 from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Count, F, Min, Q, QuerySet, TextField, Value
-from django.db.models.functions import TruncHour
+from django.db.models import F, Min, Q, QuerySet, TextField, Value
 from django.utils import timezone
 
 from dagy_console.core.times import parse_time
@@ -22,7 +21,9 @@ from dagy_console.listing.language import TIMES, Listing, Query, Term
 from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
 from dagy_console.listing.values import facet_terms, is_of_facet, selected
 
-DAY = timedelta(days=1)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+Span = tuple[datetime, datetime]
+_EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 30, tzinfo=UTC))
 # An hour is over when what was late is in: each late row has its day counted again.
 _LATE = timedelta(minutes=2)
 # Of a list: what is older is little, and is counted live.
@@ -54,12 +55,13 @@ EVERYTHING = Part("", [""], 1)
 
 @dataclass(frozen=True, slots=True)
 class RolledUp:
-    """Days whose counts answer a search, each with how far it reaches, and the condition on the rows that are left to
-    count."""
+    """Days whose counts answer a search, spans of full hours beside them (none where it is about a facet: hours know
+    no pairs), and the condition on the rows that are left to count."""
 
     source: str
     parts: list[Part]
-    days: dict[date, datetime]
+    days: list[date]
+    hours: list[Span]
     live: Q
 
 
@@ -70,12 +72,16 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
     # Rows that are narrowed to what somebody may see are not all that was counted.
     if not listing.source or rows.query.where or len(columns) > 1 or not is_whole:
         return None
-    days = _days(query, start, end)
-    live = _outside(listing.time, days)
-    if not days or live is None:
+    reaching = _reaching(listing.source, start, end)
+    window = _said(query)
+    days = {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
+    hours = [] if columns else _hours({day: until for day, until in reaching.items() if day not in days}, window)
+    known = sorted([*((begin_of(day), until) for day, until in days.items()), *hours])
+    if not known or len(_joined(known)) > _MOST_PIECES:
         return None
+    live = outside(listing.time, known)
     parts = _parts(listing.source, columns, list(days))
-    return RolledUp(listing.source, parts, days, live) if parts else None
+    return RolledUp(listing.source, parts, list(days), hours, live) if parts else None
 
 
 def hourly(
@@ -88,32 +94,31 @@ def hourly(
     asked = sorted(hours)
     if not asked or not values:
         return {}
-    marks = RolledUpDay.objects.filter(source=listing.source, is_counted=True, day__in={_day(hour) for hour in asked})
-    reach = dict(marks.values_list("day", "until"))
+    reach = _reaching(listing.source, asked[0], asked[-1])
     known = [hour for hour in asked if hour < reach.get(_day(hour), hour)]
-    with connection.cursor() as cursor:
-        cursor.execute(_HOURLY, [listing.source, column, list(values), known, list(values)])
-        found = {(value, hour.astimezone(UTC)): count for value, hour, count in cursor.fetchall()}
-    counted = set(known)
-    live = _within(listing.time, [hour for hour in asked if hour not in counted])
-    if live:
+    sql, params = _HOURLY, (listing.source, column, list(values), known, list(values))
+    if live := _within(listing.time, sorted({*asked} - {*known})):
         chosen = rows.filter(live, **({f"{column}__in": values} if column else {})).order_by()
         of = F(column) if column else Value("", output_field=TextField())
-        counts = chosen.values_list(of, TruncHour(listing.time, tzinfo=UTC)).annotate(count=Count("*"))
-        found |= {(value, hour): count for value, hour, count in counts}
-    return found
+        inner, more = chosen.values_list(of, listing.time).query.sql_with_params()
+        sql, params = sql + _HOURLY_LIVE.format(inner=inner), (*params, *more)
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return {(value, hour.astimezone(UTC)): count for value, hour, count in cursor.fetchall()}
 
 
 def _within(column: str, hours: Sequence[datetime]) -> Q:
-    """Rows of these hours, which are sorted; an empty condition where there are none."""
-    spans: list[tuple[datetime, datetime]] = []
-    for hour in hours:
-        begin = spans.pop()[0] if spans and spans[-1][1] == hour else hour
-        spans.append((begin, hour + timedelta(hours=1)))
+    """Rows of these hours, which ascend; an empty condition where there are none."""
     condition = Q()
-    for begin, end in spans:
+    for begin, end in _joined((hour, hour + HOUR) for hour in hours):
         condition |= Q(**{f"{column}__gte": begin, f"{column}__lt": end})
     return condition
+
+
+def full_hours(source: str, edges: Sequence[datetime]) -> list[Span]:
+    """The full hours between each of the edges and the next whose counts hold, in spans that ascend."""
+    reaching = _reaching(source, edges[0], edges[-1])
+    return [span for window in pairwise(edges) for span in _hours(reaching, window)]
 
 
 def _parts(source: str, columns: dict[str, list[Term]], days: list[date]) -> list[Part] | None:
@@ -136,35 +141,46 @@ def _asked_for(source: str, column: str, terms: list[Term], days: list[date]) ->
     return selected(terms, known.values_list("value", flat=True).distinct())
 
 
-def _days(query: Query, start: datetime, end: datetime) -> dict[date, datetime]:
-    """Days that lie within the window as far as they reach, and whose counts hold."""
-    found = RolledUpDay.objects.filter(
-        source=query.listing.source, is_counted=True, day__gte=_day(start), day__lte=_day(end)
-    )
+def _reaching(source: str, start: datetime, end: datetime) -> dict[date, datetime]:
+    """Days of the window whose counts hold, each with how far it reaches."""
+    found = RolledUpDay.objects.filter(source=source, is_counted=True, day__gte=_day(start), day__lte=_day(end))
+    return dict(found.order_by("day").values_list("day", "until"))
+
+
+def _said(query: Query) -> Span:
+    """The times that the query asks for."""
     after = [parse_time(value) for value in query.values("after")]
     before = [parse_time(value) for value in query.values("before")]
-    return {
-        day: until
-        for day, until in found.order_by("day").values_list("day", "until")
-        if all(moment < begin_of(day) for moment in after) and all(until < moment for moment in before)
-    }
+    return max(after, default=_EVER[0]), min(before, default=_EVER[1])
 
 
-def _outside(column: str, days: dict[date, datetime]) -> Q | None:
-    """The rows of no such day; None where these lie in too many pieces."""
-    spans: list[tuple[datetime, datetime]] = []
-    for day, until in days.items():
-        if spans and spans[-1][1] == begin_of(day):
-            spans[-1] = (spans[-1][0], until)
-        else:
-            spans.append((begin_of(day), until))
-    if len(spans) > _MOST_PIECES:
-        return None
-    edges = [None, *(edge for span in spans for edge in span), None]
+def _hours(reaching: dict[date, datetime], window: Span) -> list[Span]:
+    """The full hours within the window of days that do not lie in it whole."""
+    first, last = window[0] + HOUR, window[1]
+    spans = [
+        (max(begin_of(day), first.replace(minute=0, second=0, microsecond=0)),
+         min(until, last.replace(minute=0, second=0, microsecond=0)))
+        for day, until in reaching.items()
+    ]  # fmt: skip
+    return [span for span in spans if span[0] < span[1]]
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Those that touch as one."""
+    joined: list[Span] = []
+    for begin, until in spans:
+        start = joined.pop()[0] if joined and joined[-1][1] == begin else begin
+        joined.append((start, until))
+    return joined
+
+
+def outside(column: str, known: Iterable[Span]) -> Q:
+    """The rows of no such span; these ascend."""
+    edges = [None, *(edge for span in _joined(known) for edge in span), None]
     live = Q()
-    for begin, end in zip(edges[::2], edges[1::2], strict=True):
-        piece = Q(**{f"{column}__gte": begin}) if begin else Q()
-        live |= piece & (Q(**{f"{column}__lt": end}) if end else Q())
+    for after, before in zip(edges[::2], edges[1::2], strict=True):
+        piece = Q(**{f"{column}__gte": after}) if after else Q()
+        live |= piece & (Q(**{f"{column}__lt": before}) if before else Q())
     return live
 
 
@@ -251,6 +267,9 @@ _HOURLY = """
 SELECT value, hour, count FROM listing_hourcount
 WHERE source = %s AND "column" = %s AND value = ANY(%s::text[]) AND hour = ANY(%s)
   AND value_hash IN (SELECT hashtextextended(given, 0) FROM unnest(%s::text[]) AS given)
+"""
+_HOURLY_LIVE = """
+UNION ALL SELECT value, date_trunc('hour', moment, 'UTC'), count(*) FROM ({inner}) AS live (value, moment) GROUP BY 1, 2
 """
 _REACH = """
 UPDATE listing_rolledupday SET until = reach, is_counted = false, seen_from = NULL

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import Max, Min, Model, QuerySet
+from django.utils import timezone
 
 from dagy_console.core.database import TookTooLong, time_limit
 from dagy_console.core.times import parse_time
@@ -54,6 +55,11 @@ class Summary:
     buckets: list[Bucket] = field(default_factory=list)
     at_least: int | None = None
 
+    @property
+    def count(self) -> int:
+        """What is known to be there."""
+        return self.total or self.at_least or 0
+
     def distinct(self, key: str) -> int:
         return next((facet.distinct for facet in self.facets if facet.key == key), 0)
 
@@ -88,14 +94,29 @@ def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Quer
         return Summary(total=0)
     start, end = _window(query, bounds["oldest"], bounds["newest"])
     step = next((step for step in STEPS if (end - start) / step < MAX_BUCKETS - 1), STEPS[-1])
-    days = rolled_up(everything, query, start, end) if step >= HOUR else None
+    days = rolled_up(everything, query, start, end)
     found = _grouped((matching.filter(days.live) if days else matching).order_by(), listing, step, days)
-    buckets = {datetime.fromisoformat(value): count for value, count, _ in found["bucket"]}
+    buckets = (
+        _buckets(matching, listing, step)
+        if days and step < HOUR
+        else {datetime.fromisoformat(value): count for value, count, _ in found["bucket"]}
+    )
     return Summary(
         total=sum(buckets.values()),
         facets=[_facet(key.name, found.get(key.column, [])) for key in listing.facets],
         buckets=_filled(buckets, _floor(start, step), end, step),
     )
+
+
+def _buckets(matching: QuerySet[Model], listing: Listing, step: timedelta) -> dict[datetime, int]:
+    """Of less than an hour, which no counts know: the times alone are read off their index."""
+    inner, params = matching.order_by().values_list(listing.time).query.sql_with_params()
+    values: list[Any] = [step, EPOCH, *params]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT date_bin(%s, moment, %s), count(*) FROM ({inner}) AS matching (moment) GROUP BY 1", values
+        )
+        return {bucket.astimezone(UTC): count for bucket, count in cursor.fetchall()}
 
 
 def _facet(key: str, found: list[tuple[str, int, int]]) -> FacetCount:
@@ -147,6 +168,14 @@ UNION ALL SELECT "column", value, %s * count FROM listing_daycount
 WHERE source = %s AND given_column = %s AND given_value = ANY(%s::text[]) AND day = ANY(%s)
   AND given_hash IN (SELECT hashtextextended(given, 0) FROM unnest(%s::text[]) AS given)
 """
+_SPANS = f"""
+UNION ALL SELECT CASE "column" WHEN '' THEN 'bucket' ELSE "column" END,
+    CASE "column" WHEN '' THEN {BUCKET_TEXT} ELSE value END, count
+FROM (
+    SELECT "column", value, count, date_bin(%s, hour, %s) AS bucket FROM listing_hourcount
+    WHERE source = %s AND hour >= %s AND hour < %s
+) AS spans
+"""
 _HOURS = f"""
 UNION ALL SELECT 'bucket', {BUCKET_TEXT}, count FROM (
     SELECT date_bin(%s, hour, %s) AS bucket, %s * count AS count FROM listing_hourcount
@@ -159,13 +188,16 @@ UNION ALL SELECT 'bucket', {BUCKET_TEXT}, count FROM (
 
 def _of_days(found: RolledUp, step: timedelta) -> tuple[str, list[Any]]:
     """SQL and values for what is counted already."""
-    values: list[Any] = []
-    days = list(found.days)
-    first, last = begin_of(days[0]), begin_of(days[-1] + DAY)
-    for part in found.parts:
+    sql, values, days = "", [], found.days
+    for part in found.parts if days else []:
         asked = [part.sign, found.source, part.column, part.values]
+        first, last = begin_of(days[0]), begin_of(days[-1] + DAY)
+        sql += _DAYS + _HOURS
         values += [*asked, days, part.values, step, EPOCH, *asked, first, last, days, part.values]
-    return (_DAYS + _HOURS) * len(found.parts), values
+    for begin, end in found.hours:
+        sql += _SPANS
+        values += [step, EPOCH, found.source, begin, end]
+    return sql, values
 
 
 def _counted_together(listing: Listing, columns: list[str]) -> str:
@@ -176,10 +208,11 @@ def _counted_together(listing: Listing, columns: list[str]) -> str:
 
 
 def _window(query: Query, oldest: datetime, newest: datetime) -> tuple[datetime, datetime]:
-    """The time that the histogram spans: what the query says, else what the rows do."""
+    """The time that the histogram spans: what the query says, else from the first row to now, for where it has become
+    quiet is told by what is empty."""
     said = {key: [parse_time(value) for value in query.values(key)] for key in TIMES}
     start = max(said["after"]) if said["after"] else oldest
-    end = min(said["before"]) if said["before"] else newest
+    end = min(said["before"]) if said["before"] else max(newest, timezone.now())
     return (start, end) if start < end else (oldest, newest)
 
 

@@ -7,6 +7,8 @@ const $$ = (selector, within = document) => [...within.querySelectorAll(selector
 // --- times: keep "2 min" true, and turn exact ones to local time where the person chose so
 const steps = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [60 * 86400, 86400, "d"], [365 * 86400, 30 * 86400, "mo"], [Infinity, 365 * 86400, "y"]];
 
+const isLocal = () => root.dataset.time === "local";
+
 function ago(date) {
   const seconds = (Date.now() - date) / 1000;
   const span = Math.abs(seconds);
@@ -16,25 +18,43 @@ function ago(date) {
   return seconds > 0 ? text : `in ${text}`;
 }
 
-function local(date) {
-  const pad = (number, length = 2) => String(number).padStart(length, "0");
+const pad = (number, length = 2) => String(number).padStart(length, "0");
+
+function local(date, toTheMinute = false) {
   const zone = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" }).formatToParts(date).find((part) => part.type === "timeZoneName").value;
   const fraction = date.getMilliseconds() ? `.${pad(date.getMilliseconds(), 3)}` : "";
-  return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ${pad(date.getHours())}:${pad(date.getMinutes())}:${pad(date.getSeconds())}${fraction} ${zone}`;
+  const seconds = toTheMinute ? "" : `:${pad(date.getSeconds())}${fraction}`;
+  return `${date.getFullYear()}-${pad(date.getMonth() + 1)}-${pad(date.getDate())} ${pad(date.getHours())}:${pad(date.getMinutes())}${seconds} ${zone}`;
 }
 
 function writeTimes(within = document) {
   for (const time of $$("time[datetime]", within)) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
-    if (root.dataset.time === "local") time.title = local(date);
+    if (isLocal()) time.title = local(date, time.dataset.exact === "minute");
     const exact = "exact" in time.dataset;
     const text = exact ? time.title : ago(date);
-    if ((!exact || root.dataset.time === "local") && time.textContent !== text) time.textContent = text;
+    if ((!exact || isLocal()) && time.textContent !== text) time.textContent = text;
   }
+  if (isLocal()) $$("svg title", within).forEach((title) => (title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, minute) => local(new Date(`${day}T${minute}Z`), true))));
 }
 writeTimes();
 setInterval(() => document.hidden || writeTimes(), 20_000);
+
+// Who reads local time writes it: a time without a zone gets its offset on the way, so that the address says it all.
+const naive = /\b(after|before):(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d)?)?(?=\s|$)/g;
+
+function zoned(key, day, time = "T00:00") {
+  const minutes = -new Date(`${day}${time}`).getTimezoneOffset();
+  const offset = `${minutes < 0 ? "-" : "+"}${pad(Math.floor(Math.abs(minutes) / 60))}:${pad(Math.abs(minutes) % 60)}`;
+  return Number.isNaN(minutes) ? `${key}${day}${time}` : `${key}${day}${time}${offset}`;
+}
+document.addEventListener("submit", ({ target }) => {
+  if (!isLocal() || target.method !== "get") return;
+  const { q, after, before } = target.elements;
+  if (q) q.value = q.value.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time));
+  for (const field of [after, before]) if (field) field.value = `${field.name}:${field.value}`.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time)).slice(field.name.length + 1);
+}, true);
 
 // --- words to the person: a toast that is seen, a line that is only heard
 function announce(text) {
@@ -63,16 +83,18 @@ document.addEventListener("htmx:before:response", (event) => {
     location.assign(raw.url);
   } else if (status >= 400 && status !== 422 && !headers.has("HX-Redirect")) {
     event.preventDefault();
-    toast(failure({ status, headers }));
+    if (!isQuiet(event.detail.ctx)) toast(failure({ status, headers }));
   }
 });
-document.addEventListener("htmx:error", ({ detail }) => detail.ctx && toast("The console can't be reached. Nothing was lost; try again."));
+// What a page asks for by itself is asked for again.
+const isQuiet = (ctx) => Boolean(ctx.sourceElement?.closest("[data-quiet]"));
+document.addEventListener("htmx:error", ({ detail }) => detail.ctx && !isQuiet(detail.ctx) && toast("The console can't be reached. Nothing was lost; try again."));
 document.addEventListener("htmx:after:swap", () => {
   writeTimes();
   const results = $("[data-announce]");
   announce(results?.dataset.announce);
-  const search = $("[data-search]");
-  if (search && results?.dataset.query !== undefined) search.value = results.dataset.query;
+  const titled = $("[data-title]");
+  if (titled) document.title = titled.dataset.title;
 });
 
 // --- clicks: copy, dismiss

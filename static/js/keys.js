@@ -25,7 +25,13 @@ function move(step) {
   if (next) door(next).focus();
 }
 
-function escape() {
+function escape(event) {
+  const search = document.activeElement.closest("[data-search]");
+  if (search) {
+    // The browser would empty the box, and the list would stay as it is.
+    event.preventDefault();
+    search.value = $("#results")?.dataset.query ?? search.value;
+  }
   if (typing(document.activeElement)) return document.activeElement.blur();
   const clear = $("[data-active] [data-clear]");
   if (clear) return clear.click();
@@ -46,7 +52,7 @@ let goUntil = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.key === "Escape") {
-    if (!$(":popover-open, dialog[open]")) escape();
+    if (!$(":popover-open, dialog[open]")) escape(event);
     return;
   }
   if (typing(event.target) || keysSwitch?.checked === false) return;

@@ -77,6 +77,7 @@ document.addEventListener("htmx:after:swap", () => {
   const results = $("#results");
   if (results && results.dataset.query !== query) {
     query = results.dataset.query;
+    $("[data-search]").value = query;
     all = false;
     picked.clear();
   }

@@ -89,8 +89,16 @@ tree?.addEventListener("click", offer);
 
 // --- which section is in view
 const tabs = $$(".tabs a");
-const watcher = new IntersectionObserver((entries) => {
-  const seen = entries.find((entry) => entry.isIntersecting);
-  if (seen) tabs.forEach((tab) => (tab.hash === `#${seen.target.id}` ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current")));
-}, { rootMargin: "-56px 0px -70% 0px" });
-$$(".part").forEach((part) => watcher.observe(part));
+const parts = tabs.map((tab) => $(tab.hash)).filter(Boolean);
+// Near its end a page can't scroll as far as the section that was asked for: it counts until somebody scrolls.
+let asked = location.hash;
+
+function mark() {
+  const seen = parts.filter((part) => part.getBoundingClientRect().top <= innerHeight * 0.3).at(-1) ?? parts[0];
+  const hash = tabs.some((tab) => tab.hash === asked) ? asked : `#${seen?.id}`;
+  tabs.forEach((tab) => (tab.hash === hash ? tab.setAttribute("aria-current", "true") : tab.removeAttribute("aria-current")));
+}
+addEventListener("hashchange", () => { asked = location.hash; mark(); });
+for (const moved of ["wheel", "touchmove", "keydown"]) addEventListener(moved, () => (asked = ""), { passive: true });
+addEventListener("scroll", mark, { passive: true });
+mark();

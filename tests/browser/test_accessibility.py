@@ -16,6 +16,7 @@ PAGES = {
     "bad query": "/console/exceptions/?q=colour%3Ared",
     "nothing found": "/console/exceptions/?q=type%3ANowhere",
     "deletions": "/console/exceptions/deletions/",
+    "groups": "/console/exceptions/groups/",
     "audit": "/console/audit/",
     "API keys": "/console/account/api-keys/",
     "new API key": "/console/account/api-keys/new/",
@@ -80,3 +81,14 @@ def test_a_deletion_has_no_barriers_from_the_question_to_its_end(page: Page, sta
     page.get_by_role("button", name="Delete 1 trace").click()
     expect(page.get_by_text("1 of 1 deleted", exact=True)).to_be_visible()
     assert violations(page) == {}
+
+
+def test_a_group_what_is_behind_it_and_two_traces_have_no_barriers(page: Page, stack: Stack) -> None:
+    ((fingerprint,),) = stack.rows("SELECT fingerprint FROM trace_group ORDER BY count DESC LIMIT 1")
+    first, second = (key for (key,) in stack.rows("SELECT key FROM trace ORDER BY key LIMIT 2"))
+    group = f"/console/exceptions/groups/{fingerprint}/"
+    for path in (group, f"{group}analysis/", f"/console/exceptions/compare/?a={first}&b={second}"):
+        page.goto(path)
+        expect(page.get_by_role("heading", level=1).or_(page.get_by_role("heading", level=2)).first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert violations(page) == {}, path

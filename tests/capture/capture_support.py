@@ -50,7 +50,10 @@ def waiting_in(directory: Path) -> list[bytes]:
     """The traces that wait in a spool directory, whoever's they are, oldest first."""
     found = []
     for path in sorted(directory.glob("*.journal")):
-        data, at = path.read_bytes(), 0
+        try:
+            data, at = path.read_bytes(), 0
+        except FileNotFoundError:  # written out since it was listed
+            continue
         while len(data) - at >= 13:
             mark, state, size, _ = struct.unpack_from(">4scII", data, at)
             assert mark == b"DGT1"

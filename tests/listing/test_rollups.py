@@ -37,6 +37,8 @@ QUERIES = (
     "after:-90h",
     "before:-30h",
     "group:f1 after:-6d before:-2d",
+    "after:-5h",
+    "after:-50h before:-3h",
     "type:Nowhere",
     "path:/r*",
     "path:/r* -path:/runs",

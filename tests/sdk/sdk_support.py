@@ -66,9 +66,9 @@ def wait_until(condition: Any, seconds: float = 10.0) -> Any:
 def is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (ProcessLookupError, FileNotFoundError):
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 def kill(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:

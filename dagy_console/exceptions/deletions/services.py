@@ -161,6 +161,8 @@ def record_end(job: DeletionJob, before: Mapping[str, object]) -> None:
     outcome = Outcome.FAILED if job.problem else Outcome.SUCCESS
     organizations = {org: count for org, count in job.organizations.items() if org != NO_ORG}
     sole = next(iter(organizations)) if len(job.organizations) == 1 and organizations else ""
+    # It began with none: its entry tells what it did, and not only that it ended.
+    before = {**before, "deleted": 0, "failed": 0, "skipped": 0}
     _record(Action.DELETION_FINISHED, job, actor=actor, before=before, outcome=outcome, org_id=sole)
     if sole:
         return

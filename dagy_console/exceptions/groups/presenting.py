@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from dagy_console.core.actors import Actor
 from dagy_console.core.visible import visible
 from dagy_console.core.words import share
 from dagy_console.exceptions.groups import selectors
 from dagy_console.exceptions.groups.differing import Differences
-from dagy_console.exceptions.groups.serializers import sparkline
+from dagy_console.exceptions.groups.serializers import group_row, sparkline
 from dagy_console.exceptions.groups.sharing import Shared
 from dagy_console.exceptions.models import TraceGroup
 from dagy_console.exceptions.search import TRACES, TraceQuery, titles_of
@@ -29,6 +30,17 @@ def sparklines_of(groups: Sequence[TraceGroup]) -> list[dict[str, Any]]:
     """For each group the chart of its last 24 hours."""
     counts = selectors.sparklines(groups)
     return [{"spark": sparkline(counts.get(group.fingerprint, []))} for group in groups]
+
+
+def home_groups(actor: Actor, *, limit: int = 5) -> dict[str, list[dict[str, Any]]]:
+    """The worst of the last hour, each with its traces of then (`lately`), and those that are new."""
+    worst, fresh = selectors.worst(actor, limit=limit), selectors.newest(actor, limit=limit)
+    groups = [*(group for group, _ in worst), *fresh]
+    rows = [group_row(group) | spark for group, spark in zip(groups, sparklines_of(groups), strict=True)]
+    return {
+        "worst": [row | {"lately": count} for row, (_, count) in zip(rows[: len(worst)], worst, strict=True)],
+        "fresh": rows[len(worst) :],
+    }
 
 
 def why(group: TraceGroup) -> list[dict[str, str]]:

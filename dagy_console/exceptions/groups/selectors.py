@@ -1,6 +1,6 @@
 """Reading groups: what there is of each, when it began, whether it goes on, and what was changed before it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -20,8 +20,8 @@ from dagy_console.core.errors import NotFound
 from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.core.words import duration
-from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
-from dagy_console.exceptions.search import TRACES
+from dagy_console.exceptions.models import GroupOrganization, GroupStatus, Trace, TraceGroup
+from dagy_console.exceptions.search import GROUPS, TRACES
 from dagy_console.listing.finding import ASIDE_SECONDS
 from dagy_console.listing.rollups import hourly
 
@@ -29,6 +29,7 @@ HOUR = timedelta(hours=1)
 # An organization that is hit for the first time counts as spreading for so long.
 SPREADING = HOUR
 SPARK_HOURS = 24
+FRESH = timedelta(days=1)
 # How far back, and how many changes: what is further away is seldom the cause.
 BEFORE, MOST_CHANGES = timedelta(days=1), 8
 LATELY = 50
@@ -67,21 +68,33 @@ def ends(fingerprint: str) -> tuple[Trace | None, Trace | None]:
 
 
 def sparklines(groups: Sequence[TraceGroup]) -> dict[str, list[int]]:
-    """Fingerprint -> its traces in each of the last 24 hours, this one last; empty where counting takes too long."""
+    """Fingerprint -> its traces in each of the last 24 hours, this one last."""
     this = timezone.now().astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     hours = [this - number * HOUR for number in reversed(range(SPARK_HOURS))]
     names = [group.fingerprint for group in groups]
-    try:
-        with time_limit(ASIDE_SECONDS):
-            counts = hourly(TRACES, Trace.objects.all(), "fingerprint", names, hours)
-    except TookTooLong:
-        return {}
+    counts = hourly(TRACES, Trace.objects.all(), "fingerprint", names, hours)
     return {name: [counts.get((name, hour), 0) for hour in hours] for name in names}
 
 
-def organizations_of(fingerprint: str, *, limit: int = 10) -> list[GroupOrganization]:
-    """Those with the most traces."""
-    return list(GroupOrganization.objects.filter(fingerprint=fingerprint).order_by("-count", "org_id")[:limit])
+def worst(actor: Actor, *, limit: int) -> list[tuple[TraceGroup, int]]:
+    """Those with the most traces in the last hour, each with how many, but for what is ignored; none where counting
+    takes too long."""
+    since = timezone.now() - HOUR
+    counted = Trace.objects.filter(fingerprint=OuterRef("pk"), timestamp__gte=since).order_by().values("fingerprint")
+    lately = Subquery(counted.annotate(n=Count("*")).values("n"), output_field=IntegerField())
+    going_on = visible_to(actor).exclude(status=GroupStatus.IGNORED).filter(last_seen__gte=since)
+    try:
+        with time_limit(ASIDE_SECONDS):
+            found = going_on.annotate(lately=Coalesce(lately, 0)).order_by("-lately", "pk")[:limit]
+            return [(group, group.lately) for group in found]
+    except TookTooLong:
+        return []
+
+
+def newest(actor: Actor, *, limit: int) -> list[TraceGroup]:
+    """Open ones whose first trace is of the last day, the newest first."""
+    fresh = visible_to(actor).filter(status=GroupStatus.OPEN, first_seen__gte=timezone.now() - FRESH)
+    return list(GROUPS.parse("sort:new").keyset.newest_first(fresh)[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +176,3 @@ def spread(group: TraceGroup) -> int:
     """How many organizations were hit for the first time within the hour."""
     since = timezone.now() - SPREADING
     return GroupOrganization.objects.filter(fingerprint=group.fingerprint, first_seen__gte=since).count()
-
-
-def known(fingerprints: Iterable[str]) -> dict[str, TraceGroup]:
-    return TraceGroup.objects.in_bulk(list(fingerprints))

@@ -43,6 +43,7 @@ def group_row(group: TraceGroup, query: Query | None = None) -> dict[str, Any]:
         "place": visible(place),
         "note": visible(group.note),
         "spreading": getattr(group, "spreading", 0),
+        "lately_url": TRACES.query(Term("group", group.fingerprint), Term("after", "-1h")).url,
         "url": group_url(group.fingerprint),
         "traces_url": TRACES.query(Term("group", group.fingerprint)).url,
         "audit_url": ENTRIES.query(Term("resource", "group"), Term("id", group.fingerprint)).url,

@@ -1,6 +1,7 @@
-"""How far the index is behind the bucket, in words."""
+"""Whether the index follows the bucket, and when it last looked there, in words."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,6 +23,7 @@ class IndexStatus:
     behind_seconds: int | None
     problem: str | None
     text: str
+    looked_at: datetime | None = None
 
 
 def index_status() -> IndexStatus:
@@ -33,8 +35,8 @@ def index_status() -> IndexStatus:
         return IndexStatus(True, False, None, (state.problem or None) if state else None, "index not filled yet")
     behind = max(0, int((timezone.now() - state.checked_at).total_seconds()))
     complete = state.complete_at is not None
-    text = f"index {'complete' if complete else 'filling'}, {duration(behind)} behind"
-    return IndexStatus(True, complete, behind, state.problem or None, text)
+    text = f"index {'complete' if complete else 'filling'}, last look {duration(behind)} ago"
+    return IndexStatus(True, complete, behind, state.problem or None, text, state.checked_at)
 
 
 def check() -> tuple[Status, str]:
