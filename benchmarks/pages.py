@@ -38,7 +38,17 @@ FIELDS = {
 }
 # Searches whose whole page is measured too: rows, counts, facets and histogram, rendered.
 WHOLE_PAGES = ("last 24 hours", "type, common", "type, rare", "method, common", "common word", "absent word")
-BARS = {"list": 15, "filter": 40, "text": 80, "facets": 150, "facets, no query": 10, "trace": 150, "trace 20 MB": 1000}
+BARS = {
+    "list": 15,
+    "filter": 40,
+    "text": 80,
+    "facets": 150,
+    "facets, no query": 10,
+    "trace": 150,
+    "groups": 50,
+    "group": 80,
+    "trace 20 MB": 1000,
+}
 
 
 @dataclass(frozen=True)
@@ -135,7 +145,19 @@ def _cases() -> Iterator[Case]:
         if name in WHOLE_PAGES:
             yield Case("page", f"list page, {name}", get(PAGE, q=query))
     yield Case("page", "home", get("/console/"))
+    yield from _group_cases(get)
     yield from _trace_cases(client)
+
+
+def _group_cases(get: Callable[..., Callable[[], object]]) -> Iterator[Case]:
+    """The list in its orders, the most and the least frequent group, and what is different about them."""
+    for sort in ("last_seen", "count", "new", "spreading"):
+        yield Case("groups", f"list of groups, {sort}", get(f"{API}/groups", sort=sort))
+    yield Case("page", "page of groups", get(f"{PAGE}groups/"))
+    for often, order in (("common", "DESC"), ("rare", "ASC")):
+        group = _values(order)["group"]
+        yield Case("group", f"group page, {often}", get(f"{PAGE}groups/{group}/"))
+        yield Case("differences", f"differences of a {often} group", get(f"{API}/differences", q=f"group:{group}"))
 
 
 def _searches() -> Iterator[tuple[str, str, str]]:

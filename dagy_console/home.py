@@ -45,7 +45,7 @@ def home(request: ConsoleRequest) -> HttpResponse:
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
         **(home_groups(actor) if platform else {}),
         "fresh_url": GROUPS.parse("first:-24h sort:new").url,
-        "now": timezone.now(),
+        "now": timezone.now().replace(microsecond=0),
         "failed": [run_row(row) for row in runs.failed_visible_to(actor).order_by("-created_at", "-id")[:5]]
         if actor.can_somewhere(Permission.RUNS_READ)
         else None,
