@@ -42,7 +42,7 @@ GIVEN_PAGES = {
     "exceptions:group-analysis": ("GET", {}, 200),
     "exceptions:group-status": ("POST", {"status": "resolved"}, 302),
     "exceptions:deletions": ("GET", {}, 200),
-    "exceptions:deletion-confirm": ("POST", {"key": "{key}"}, 200),
+    "exceptions:deletion-confirm": ("GET", {"key": "{key}"}, 200),
     "exceptions:deletion-start": (
         "POST",
         {

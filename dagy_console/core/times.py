@@ -35,6 +35,12 @@ def to_minute(when: datetime) -> str:
     return f"{_utc(when):%Y-%m-%d %H:%M UTC}"
 
 
+def clock(when: datetime) -> str:
+    """The time of day where it is of today, else the day: "02:49", "01-15"."""
+    is_today = _utc(when).date() == timezone.now().astimezone(UTC).date()
+    return f"{_utc(when):%H:%M}" if is_today else f"{_utc(when):%m-%d %H:%M}"
+
+
 def relative(when: datetime) -> str:
     """How long ago: "just now", "12 s", "3 h"; "in 5 min" when ahead."""
     seconds = (timezone.now() - _utc(when)).total_seconds()

@@ -45,7 +45,7 @@ TRACES = Listing(
         Key("function", "function_name", "Function", facet=True, example="dagy-api-prod"),
         Key("run", "run_id", "Run", parameter="run", example="0b7c3f0e-…"),
         Key("group", "fingerprint", "Group", facet=True, counted=True, parameter="group", labels=titles_of),
-        Key("status", "fingerprint", "Status", example="open", condition=_of_status),
+        Key("status", "fingerprint", "Status", values=tuple(GroupStatus.values), example="open", condition=_of_status),
         Key("key", "key"),
     ),
     time="timestamp",

@@ -45,6 +45,7 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
         "last_modified": trace.last_modified,
         "etag": trace.etag,
         "problems": trace.problems,
+        "file_name": visible(trace.key.rsplit("/", 1)[-1]),
         "url": trace_url(trace.key, query),
         "group_url": group_url(trace.fingerprint),
         "org_url": term_query("org", trace.org_id).url,

@@ -10,9 +10,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.exceptions import selectors
+from dagy_console.exceptions.groups.presenting import group_of
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.presenting import groups_beside, trace_rows
+from dagy_console.exceptions.presenting import beside, trace_rows
 from dagy_console.exceptions.runs import run_of
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
@@ -29,9 +30,7 @@ from dagy_console.listing.page import search_page
 def traces(request: ConsoleRequest) -> HttpResponse:
     rows = selectors.visible_to(request.actor)
     context = {"nav": "exceptions", "index": index_status()}
-    return search_page(
-        request, TRACES, "exceptions/list.html", rows, row=trace_row, beside=groups_beside, context=context
-    )
+    return search_page(request, TRACES, "exceptions/list.html", rows, row=trace_row, beside=beside, context=context)
 
 
 @require_safe
@@ -49,6 +48,7 @@ def trace(request: ConsoleRequest) -> HttpResponseBase:
         "neighbours": _neighbours(request, query, row),
         "links": _links(request, row),
         "story": story_of(request.actor, row),
+        "group": group_of(row.fingerprint),
         "query": query,
         "back_url": query.url,
         "content_url": trace_url(row.key, page="exceptions:content"),
@@ -72,7 +72,6 @@ def _links(request: ConsoleRequest, row: Trace) -> list[dict[str, Any]]:
     rows = selectors.visible_to(request.actor)
     alike = {
         "Same request id": term_query("request", row.request_id),
-        "Same group": term_query("group", row.fingerprint),
         "Same organization": term_query("org", row.org_id),
     }
     links: list[dict[str, Any]] = [
@@ -80,6 +79,8 @@ def _links(request: ConsoleRequest, row: Trace) -> list[dict[str, Any]]:
         for label, found in alike.items()
         if found.terms
     ]
+    # The trace itself is no link.
+    links = [link for link in links if link["count"] > 1]
     run = run_of(request.actor, row)
     return [{"label": "Its run", "url": reverse("runs:run", args=[run.pk]), "count": None}, *links] if run else links
 

@@ -10,12 +10,15 @@ from django.shortcuts import render
 
 from dagy_console.core.http import POLL, ConsoleRequest
 from dagy_console.core.words import number
+from dagy_console.listing.completing import completions
 from dagy_console.listing.finding import TooBroad, count_newer, find
 from dagy_console.listing.language import BadQuery, Listing, Query
 from dagy_console.listing.pages import Page
 from dagy_console.listing.presenting import field_names, fields, ranges, sorts, summary_context, terms
 from dagy_console.listing.summary import Summary, summarize
 
+# A parameter of the box, that asks what may come next.
+COMPLETE = "complete"
 # Above this nobody counts.
 MOST_NEW = 99
 
@@ -39,6 +42,9 @@ def search_page(
     is folded into `q`, so that the address says it all. A search that cannot be read is answered with
     422, and where it is wrong. A list that is open asks now and then what is new (`POLL`, above its first row).
     """
+    if COMPLETE in request.GET:
+        offered = completions(listing, rows, request.GET.get("q", ""))
+        return render(request, "listing/_completions.html", {"completions": offered})
     given = {name: request.GET[name] for name in field_names(listing) if request.GET.get(name)}
     more = dict(context or {})
     try:

@@ -1,5 +1,6 @@
 """A search page's parts: terms that can be taken away, facets whose clicks edit the query, the chart's geometry."""
 
+from datetime import UTC, datetime
 from statistics import median
 from typing import Any
 
@@ -141,8 +142,8 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
             "height": (height := round(bucket.count / (peak.count or 1) * HEIGHT, 2)),
             "y": round(HEIGHT - height, 2),
             "count": bucket.count,
-            "start": bucket.start,
-            "end": bucket.end,
+            "after": _minute(bucket.start),
+            "before": _minute(bucket.end),
             "label": f"{counted(bucket.count, noun)} from {to_minute(bucket.start)} to {to_minute(bucket.end)}",
             "url": _between(rest, bucket),
             "hot": hot[index],
@@ -153,6 +154,7 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
         "buckets": bars,
         "view_width": WIDTH,
         "view_height": HEIGHT,
+        "rest": rest.text,
         "peak": peak.count,
         "start": buckets[0].start,
         "end": buckets[-1].end,
@@ -174,6 +176,9 @@ def _hot(counts: list[int]) -> list[bool]:
 
 
 def _between(rest: Query, bucket: Bucket) -> str:
-    # Bars begin and end at full minutes.
-    start, end = (Term(key, f"{at:%Y-%m-%dT%H:%MZ}") for key, at in (("after", bucket.start), ("before", bucket.end)))
-    return rest.with_term(start).with_term(end).url
+    return rest.with_term(Term("after", _minute(bucket.start))).with_term(Term("before", _minute(bucket.end))).url
+
+
+def _minute(at: datetime) -> str:
+    """Bars begin and end at full minutes."""
+    return f"{at.astimezone(UTC):%Y-%m-%dT%H:%MZ}"

@@ -7,6 +7,7 @@ const $$ = (selector, within = document) => [...within.querySelectorAll(selector
 // --- times: keep "2 min" true, and turn exact ones to local time where the person chose so
 const steps = [[60, 1, "s"], [3600, 60, "min"], [86400, 3600, "h"], [60 * 86400, 86400, "d"], [365 * 86400, 30 * 86400, "mo"], [Infinity, 365 * 86400, "y"]];
 
+const clock = (date) => `${date.toDateString() === new Date().toDateString() ? "" : `${pad(date.getMonth() + 1)}-${pad(date.getDate())} `}${pad(date.getHours())}:${pad(date.getMinutes())}`;
 const isLocal = () => root.dataset.time === "local";
 
 function ago(date) {
@@ -33,7 +34,7 @@ function writeTimes(within = document) {
     if (Number.isNaN(date.getTime())) continue;
     if (isLocal()) time.title = local(date, time.dataset.exact === "minute");
     const exact = "exact" in time.dataset;
-    const text = exact ? time.title : ago(date);
+    const text = time.dataset.exact === "clock" ? clock(date) : exact ? time.title : ago(date);
     if ((!exact || isLocal()) && time.textContent !== text) time.textContent = text;
   }
   if (isLocal()) $$("svg title", within).forEach((title) => (title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, minute) => local(new Date(`${day}T${minute}Z`), true))));

@@ -13,7 +13,7 @@ if (keysSwitch) {
 }
 
 const typing = (element) => element.matches("input:not([type=checkbox]), textarea, select, [contenteditable]");
-const rows = () => [...document.querySelectorAll("[data-row]")];
+const rows = () => [...document.querySelectorAll("[data-row]")].filter((row) => row.checkVisibility());
 const door = (row) => $("[data-open]", row);
 
 function move(step) {

@@ -7,6 +7,11 @@ const picked = new Set();
 let all = false;
 let query = $("#results")?.dataset.query;
 let last = null;
+// Whoever keeps the traces after all finds them ticked as they were.
+const KEPT = "dagy-selection";
+const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "null");
+sessionStorage.removeItem(KEPT);
+if (kept?.query === query && new URL(document.referrer || location.href).pathname.endsWith("/deletions/confirm/")) kept.keys.forEach((key) => picked.add(key));
 
 function draw() {
   const bar = $("#selection .bar");
@@ -22,7 +27,9 @@ function draw() {
   bar.toggleAttribute("data-active", all || picked.size > 0);
   const everything = $("[data-select-all]", bar);
   const count = all ? everything.dataset.selectAll : picked.size.toLocaleString("en");
-  $("[data-selected]", bar).textContent = all ? `All ${count} that match`.replace("  ", " ") : `${count} selected`;
+  const said = $("[data-selected]", bar);
+  if (all || !picked.size) delete said.dataset.note;
+  said.textContent = all ? `All ${count} that match`.replace("  ", " ") : `${count} selected${said.dataset.note ?? ""}`;
   if (everything) everything.hidden = all;
   $("[data-delete]", bar).textContent = `Delete ${count || "all"}…`;
 }
@@ -32,6 +39,7 @@ function set(box, on) {
     all = false;
     picked.clear();
     boxes().forEach((other) => picked.add(other.value));
+    $("[data-selected]").dataset.note = " of this page, no longer all that match";
   }
   if (on) picked.add(box.value);
   else picked.delete(box.value);
@@ -49,6 +57,12 @@ document.addEventListener("click", (event) => {
     boxes().forEach((box) => set(box, target.checked));
   } else if (target.closest("[data-select-all]")) {
     all = true;
+  } else if (target.closest("[data-unfold]")) {
+    const { unfold } = target.closest("[data-unfold]").dataset;
+    const repeats = [...document.querySelectorAll(`[data-run="${unfold}"]`)];
+    repeats.forEach((row) => row.classList.add("shown"));
+    target.closest("tr").remove();
+    $("[data-open]", repeats[0])?.focus();
   } else if (target.closest("[data-clear]")) {
     all = false;
     picked.clear();
@@ -62,6 +76,7 @@ document.addEventListener("click", (event) => {
 // The rows of other pages and "all" go along as hidden fields.
 document.addEventListener("submit", ({ target }) => {
   if (target.id !== "selection") return;
+  if (!all) sessionStorage.setItem(KEPT, JSON.stringify({ query, keys: [...picked] }));
   target.querySelectorAll("[data-extra]").forEach((extra) => extra.remove());
   const here = new Set(boxes().map((box) => box.value));
   const extras = all ? [["all", "1"]] : [...picked].filter((key) => !here.has(key)).map((key) => ["key", key]);

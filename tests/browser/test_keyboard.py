@@ -29,7 +29,7 @@ def has_visible_focus(page: Page) -> bool:
 
 
 def test_slash_focuses_the_search_and_escape_leaves_it(listed: Page) -> None:
-    box = listed.get_by_role("searchbox", name="Search the traces")
+    box = listed.get_by_role("combobox", name="Search the traces")
     listed.keyboard.press("/")
     expect(box).to_be_focused()
     assert has_visible_focus(listed)

@@ -20,7 +20,7 @@ def test_new_traces_announce_themselves_and_one_click_shows_them_where_one_reads
     stack.bucket.put(org, exception_message="the first")
     stack.wait_until_indexed(org, 1)
     page.goto(f"/console/exceptions/?q=org:{org}")
-    box = page.get_by_role("searchbox", name="Search the traces")
+    box = page.get_by_role("combobox", name="Search the traces")
     box.fill(f"org:{org} half-typed")
     for message in ("the second", "the third"):
         stack.bucket.put(org, exception_message=message)
@@ -54,7 +54,7 @@ def test_the_state_of_the_index_and_home_follow_while_they_are_open(page: Page) 
 
 def test_the_title_follows_each_step_and_escape_leaves_the_search_as_the_list_is(page: Page) -> None:
     page.goto("/console/exceptions/")
-    box = page.get_by_role("searchbox", name="Search the traces")
+    box = page.get_by_role("combobox", name="Search the traces")
     box.fill("org:org_red")
     box.press("Enter")
     expect(page).to_have_title(re.compile("^org:org_red · Exceptions"))
@@ -72,7 +72,7 @@ def test_whoever_reads_local_time_reads_it_everywhere_and_writes_it_too(open_as:
     for number in range(3):
         expect(captions.nth(number)).to_contain_text("GMT+5:30")
     assert "UTC" not in page.locator(".histogram svg title").first.text_content()
-    box = page.get_by_role("searchbox", name="Search the traces")
+    box = page.get_by_role("combobox", name="Search the traces")
     box.fill("after:2026-01-15T03:00 before:2999-01-01")
     box.press("Enter")
     expect(page).to_have_url(re.compile("q="))
@@ -87,6 +87,34 @@ def test_the_section_that_was_asked_for_is_the_one_that_is_marked(page: Page) ->
     for name in ("Raw", "Metadata", "Request", "JSON"):
         tabs.get_by_role("link", name=name, exact=True).click()
         expect(tabs.locator("[aria-current]")).to_have_text(name)
+
+
+def test_repeats_are_folded_and_unfold_where_one_reads(page: Page, stack: Stack) -> None:
+    org = f"org_many_{uuid.uuid4().hex[:8]}"
+    stack.put_many([{"org": org, "exception_message": f"row {number}"} for number in range(6)])
+    stack.wait_until_indexed(org, 6)
+    page.goto(f"/console/exceptions/?q=org:{org}")
+    rows = page.locator("#results [data-row]:visible")
+    expect(rows).to_have_count(1)
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    expect(rows.first.locator("[data-open]")).to_be_focused()
+    page.get_by_role("button", name="5 more of this group").click()
+    expect(rows).to_have_count(6)
+    expect(rows.nth(1).locator("[data-open]")).to_be_focused()
+
+
+def test_whoever_keeps_the_traces_finds_them_ticked_as_they_were(page: Page) -> None:
+    page.goto("/console/exceptions/?q=invoice")
+    for number in (0, 2):
+        page.locator("#selection input[name=key]:visible").nth(number).check()
+    page.get_by_role("button", name="Delete 2…").click()
+    expect(page.get_by_role("heading", name="Delete 2 traces?")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Delete 2 traces?")).to_be_visible()
+    page.get_by_role("link", name=re.compile("Keep")).click()
+    expect(page).to_have_url(re.compile("q=invoice"))
+    expect(page.locator("#selection input[name=key]:checked")).to_have_count(2)
 
 
 def test_a_group_is_found_read_and_resolved(page: Page) -> None:

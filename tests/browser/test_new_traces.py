@@ -30,8 +30,8 @@ def test_an_error_of_the_api_is_answered_with_its_request_id_and_found_by_it(pag
     expect(page.get_by_role("heading", level=1)).to_contain_text("DemoError")
     sections = page.locator("#traceback article")
     expect(sections).to_have_count(2)
-    expect(sections.nth(0)).to_contain_text("KeyError")
-    expect(sections.nth(1)).to_contain_text("The demo endpoint was asked to fail, and did")
+    expect(sections.nth(1)).to_contain_text("KeyError")
+    expect(sections.nth(0)).to_contain_text("The demo endpoint was asked to fail, and did")
 
 
 def test_a_trace_of_another_program_comes_and_one_deleted_behind_our_back_goes(page: Page, stack: Stack) -> None:

@@ -19,7 +19,7 @@ def rows_mention(page: Page, text: str) -> None:
 
 def test_the_box_narrows_the_list_and_a_reload_shows_the_same_rows(page: Page) -> None:
     page.goto("/console/exceptions/")
-    box = page.get_by_role("searchbox", name="Search the traces")
+    box = page.get_by_role("combobox", name="Search the traces")
     box.fill('org:org_red type:ValueError "could not"')
     box.press("Enter")
     expect(page).to_have_url(re.compile(r"q=org%3Aorg_red"))
@@ -44,7 +44,7 @@ def test_facets_and_time_ranges_are_clicks_that_edit_the_search(page: Page) -> N
     page.get_by_role("navigation", name="Time range").get_by_role("link", name="1 h", exact=True).click()
     expect(page).to_have_url(re.compile(r"after%3A-1h"))
     expect(page.locator(".summary")).to_contain_text("1 trace")
-    expect(page.get_by_role("searchbox", name="Search the traces")).to_have_value(re.compile("after:-1h"))
+    expect(page.get_by_role("combobox", name="Search the traces")).to_have_value(re.compile("after:-1h"))
     page.get_by_role("link", name="Remove org:org_green").click()
     expect(page.locator(".summary")).to_contain_text("5 traces")
 
@@ -68,7 +68,7 @@ def test_the_next_page_holds_older_traces_and_back_returns(page: Page) -> None:
 def test_a_search_that_cannot_be_read_says_where_and_keeps_what_was_typed(page: Page) -> None:
     allow(page, "status of 422")
     page.goto("/console/exceptions/")
-    box = page.get_by_role("searchbox", name="Search the traces")
+    box = page.get_by_role("combobox", name="Search the traces")
     box.fill("colour:red")
     box.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="The search could not be read")).to_contain_text("colour")
@@ -87,4 +87,4 @@ def test_the_form_by_field_writes_the_search(page: Page) -> None:
     dialog.get_by_role("button", name="Search").click()
     expect(page).to_have_url(re.compile(r"q=org%3Aorg_blue\+method%3AGET$"))
     expect(page.locator(".summary")).to_contain_text("8 traces")
-    expect(page.get_by_role("searchbox", name="Search the traces")).to_have_value("org:org_blue method:GET")
+    expect(page.get_by_role("combobox", name="Search the traces")).to_have_value("org:org_blue method:GET")

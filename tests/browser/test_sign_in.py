@@ -37,7 +37,7 @@ def test_who_is_not_signed_in_signs_in_and_is_where_they_wanted(open_as: OpenAs)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     sign_in(page, "alice")
     expect(page).to_have_url(re.compile(r"/console/exceptions/\?q=org%3Aorg_red$"))
-    expect(page.get_by_role("searchbox", name="Search the traces")).to_have_value("org:org_red")
+    expect(page.get_by_role("combobox", name="Search the traces")).to_have_value("org:org_red")
 
 
 @pytest.mark.parametrize(("person", "reads_audit"), [("bob", True), ("vera", False)])

@@ -19,7 +19,7 @@ def test_sign_in_search_read_download_and_delete_work_without_javascript(
     expect(page).to_have_url(re.compile("/console/exceptions/$"))
     stack.wait_until_indexed("org_plain", 3)
 
-    page.get_by_role("searchbox", name="Search the traces").fill("org:org_plain")
+    page.get_by_role("combobox", name="Search the traces").fill("org:org_plain")
     page.get_by_role("button", name="Search", exact=True).first.click()
     expect(page.locator(".summary")).to_contain_text("3 traces")
     page.get_by_role("button", name="By field…").click()

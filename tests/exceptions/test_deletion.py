@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from django.utils import timezone
 
@@ -245,7 +246,7 @@ class TestByQuery:
 
 class TestTheConfirmationPage:
     def confirm(self, browser, **data):
-        return browser.post("/console/exceptions/deletions/confirm/", data)
+        return browser.post("/console/exceptions/deletions/confirm/", data, follow=True)
 
     def fields(self, response):
         form = response.context["form"]
@@ -257,6 +258,35 @@ class TestTheConfirmationPage:
         assert (plan.count, plan.organizations) == (5, [("org_blue", 5)])
         assert plan.oldest < plan.newest <= plan.horizon.at
         assert "Delete 5 traces" in response.content.decode()
+
+    def test_has_an_address_that_can_be_opened_again_and_leads_back_to_the_search(self, browse, alice, five):
+        browser = browse(alice)
+        for data in ({"all": "1", "q": "org:org_blue"}, {"key": five[:2], "q": "org:org_blue"}):
+            response = self.confirm(browser, **data)
+            ((address, _),) = response.redirect_chain
+            again = browser.get(address)
+            assert again.context["plan"].count == response.context["plan"].count
+            assert again.context["back_url"] == "/console/exceptions/?q=org%3Aorg_blue"
+
+    def test_a_long_selection_is_kept_for_an_hour_under_a_name(self, browse, alice, five):
+        keys = [*five, *(f"exceptions/org_blue/{'x' * 200}{number}.json" for number in range(20))]
+        browser = browse(alice)
+        response = self.confirm(browser, key=keys, q="")
+        ((address, _),) = response.redirect_chain
+        assert "selection=" in address and len(address) < 200
+        assert response.context["plan"].count == 25 == browser.get(address).context["plan"].count
+        cache.clear()
+        assert "The selection is gone" in browser.get(address, follow=True).content.decode()
+
+    def test_says_what_goes_by_type_and_group_and_which_groups_vanish(self, browse, alice, bucket, five, indexed):
+        bucket.put("org_red", **OF_ANOTHER_GROUP)
+        bucket.put("org_blue", **OF_ANOTHER_GROUP)
+        indexed()
+        plan = self.confirm(browse(alice), all="1", q="org:org_blue").context["plan"]
+        assert plan.types == [("ValueError", 5), ("KeyError", 1)]
+        assert [(group.count, group.vanishes) for group in plan.groups] == [(5, True), (1, False)]
+        page = self.confirm(browse(alice), all="1", q="org:org_blue").content.decode()
+        assert "1 group would lose its last trace" in " ".join(page.split())
 
     def test_the_right_count_starts_the_job(self, browse, alice, five):
         browser = browse(alice)
@@ -320,7 +350,9 @@ class TestTheConfirmationPage:
         assert not DeletionJob.objects.exists() and len(bucket.keys()) == 5
 
     def test_nothing_selected_goes_back_and_says_so(self, browse, alice, five):
-        assert self.confirm(browse(alice), q="org:org_blue").status_code == 302
+        page = self.confirm(browse(alice), q="org:org_blue")
+        assert "Select at least one trace" in page.content.decode()
+        assert page.redirect_chain == [("/console/exceptions/?q=org%3Aorg_blue", 302)]
 
     def test_members_of_customers_may_not(self, browse, bob, five):
         assert self.confirm(browse(bob), all="1", q="").status_code == 403
@@ -381,7 +413,10 @@ def test_an_odd_key_that_the_index_knows_can_be_read_and_deleted(api, browse, al
 
 def test_a_key_that_is_no_text_is_refused_and_no_500(browse, alice, five):
     browser = browse(alice)
-    assert browser.post("/console/exceptions/deletions/confirm/", {"key": "exceptions/a\x00b"}).status_code == 422
+    assert (
+        browser.post("/console/exceptions/deletions/confirm/", {"key": "exceptions/a\x00b"}, follow=True).status_code
+        == 422
+    )
     for key in ("exceptions/a\x00b", "exceptions/\ud800"):
         fields = {
             "q": "",

@@ -101,7 +101,7 @@ def test_chained_exceptions_are_sections_with_their_relation_in_words() -> None:
     first, second = preview().exceptions
     assert (first.type, first.value, first.relation, first.is_raised) == ("KeyError", "'x'", "", False)
     assert (second.type, second.value, second.is_raised) == ("shop.errors.ShopError", "no run <b>17</b>", True)
-    assert second.relation == "The exception above was the direct cause of this one."
+    assert second.relation == "Its direct cause:"
 
 
 def test_library_frames_fold_into_runs() -> None:
@@ -109,6 +109,32 @@ def test_library_frames_fold_into_runs() -> None:
     assert (library.is_library, library.label) == (True, "2 library frames")
     assert (application.is_library, application.frames[0].function) == (False, "view")
     assert library.frames[0].short_file == "core/handlers/base.py"
+
+
+def test_calls_that_go_round_and_round_are_shown_once_with_how_often() -> None:
+    def call(name: str, line: int) -> str:
+        return f'  File "/srv/app/shop/{name}.py", line {line}, in {name}\n    {name}()\n'
+
+    rounds = "".join(call("walk", 3) + call("step", 9) for _ in range(540))
+    text = f"Traceback (most recent call last):\n{call('main', 1)}{rounds}{call('leaf', 5)}RecursionError: too deep\n"
+    (section,) = preview({**TRACE, "traceback": text}).exceptions
+    frames = [(frame.function, frame.repeated, frame.is_here) for run in section.runs for frame in run.frames]
+    told = "these 2 frames repeated 539 more times"
+    assert frames == [("main", "", False), ("walk", "", False), ("step", told, False), ("leaf", "", True)]
+    alone = "".join(call("walk", 3) for _ in range(5))
+    (section,) = preview({**TRACE, "traceback": f"Traceback (most recent call last):\n{alone}E: x\n"}).exceptions
+    assert [frame.repeated for frame in section.runs[0].frames] == ["repeated 4 more times"]
+
+
+def test_one_frame_is_marked_as_the_place_where_it_happened() -> None:
+    marked = [
+        frame.function
+        for section in preview().exceptions
+        for run in section.runs
+        for frame in run.frames
+        if frame.is_here
+    ]
+    assert len(marked) == 1
 
 
 def test_source_is_highlighted_and_escaped() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import wraps
 from typing import Protocol
 
 from django import template
-from django.utils.html import escape
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from dagy_console.core import times, words
@@ -95,6 +96,21 @@ def caret(position: int | None) -> str:
 def pairs(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
     """List names and values. `mapping.items` in a template would find a member that is called "items" first."""
     return list(mapping.items())
+
+
+@register.simple_tag
+def clock(at: datetime) -> SafeString:
+    """A moment of a list: the time of day, or the day where it is another one, and how long ago. A tag and not an
+    include, for a list has many."""
+    iso = times.to_rfc3339(at)
+    return format_html(
+        '<time datetime="{0}" data-exact="clock">{1}</time> '
+        '<span class="age"><time datetime="{0}" title="{2}">{3}</time></span>',
+        iso,
+        times.clock(at),
+        times.exact(at),
+        times.relative(at),
+    )
 
 
 @register.simple_tag

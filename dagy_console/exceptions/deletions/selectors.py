@@ -13,7 +13,7 @@ from dagy_console.core.database import Horizon, TookTooLong, is_past, time_limit
 from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions import selectors as traces
-from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
+from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace, TraceGroup
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.listing.finding import LIST_SECONDS, TooBroad
 
@@ -27,6 +27,16 @@ class _InSnapshot(Func):
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedGroup:
+    """How many traces of a group would go; `vanishes` where that is all of them."""
+
+    fingerprint: str
+    title: str
+    count: int
+    vanishes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeletionPlan:
     """What a deletion would hit, as it stands at `horizon`. `bytes` is the sum of the objects' sizes."""
 
@@ -36,9 +46,15 @@ class DeletionPlan:
     oldest: datetime | None
     newest: datetime | None
     organizations: list[tuple[str, int]]
+    types: list[tuple[str, int]]
+    groups: list["PlannedGroup"]
     sample: list[Trace]
     query_text: str = ""
     keys: Sequence[str] = ()
+
+    @property
+    def vanishing(self) -> list[PlannedGroup]:
+        return [group for group in self.groups if group.vanishes]
 
 
 def as_of(actor: Actor, query: TraceQuery, horizon: Horizon) -> QuerySet[Trace]:
@@ -81,7 +97,6 @@ def _plan(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str = "", keys
 
 def _counted(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str, keys: Sequence[str]) -> DeletionPlan:
     totals = rows.aggregate(count=Count("*"), bytes=Sum("size"), oldest=Min("timestamp"), newest=Max("timestamp"))
-    organizations = rows.order_by().values_list("org_id").annotate(count=Count("*")).order_by("-count", "org_id")
     return DeletionPlan(
         horizon=horizon,
         # Keys that are not in the index are deleted in S3 all the same.
@@ -89,11 +104,27 @@ def _counted(rows: QuerySet[Trace], horizon: Horizon, *, query_text: str, keys: 
         bytes=totals["bytes"] or 0,
         oldest=totals["oldest"],
         newest=totals["newest"],
-        organizations=list(organizations),
+        organizations=_most_frequent(rows, "org_id"),
+        types=_most_frequent(rows, "exception_type"),
+        groups=_groups(rows),
         sample=list(TRACES.keyset.newest_first(rows)[:5]),
         query_text=query_text,
         keys=keys,
     )
+
+
+def _most_frequent(rows: QuerySet[Trace], column: str) -> list[tuple[str, int]]:
+    return list(rows.order_by().values_list(column).annotate(count=Count("*")).order_by("-count", column))
+
+
+def _groups(rows: QuerySet[Trace]) -> list[PlannedGroup]:
+    counts = _most_frequent(rows, "fingerprint")
+    known = TraceGroup.objects.in_bulk([fingerprint for fingerprint, _ in counts])
+    return [
+        PlannedGroup(fingerprint, group.title, count, vanishes=count >= group.count)
+        for fingerprint, count in counts
+        if (group := known.get(fingerprint))
+    ]
 
 
 def frozen(job: DeletionJob) -> QuerySet[Trace]:

@@ -5,7 +5,7 @@ import uuid
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dagy_console.accounts.sudo import sudo_required
 from dagy_console.core.database import horizon
@@ -15,27 +15,33 @@ from dagy_console.core.words import counted
 from dagy_console.exceptions.deletions import selectors, services
 from dagy_console.exceptions.deletions.forms import DeletionForm
 from dagy_console.exceptions.deletions.presenting import job_row
+from dagy_console.exceptions.deletions.selection import Selection
 from dagy_console.exceptions.presenting import trace_rows
-from dagy_console.exceptions.search import DELETIONS, TRACES, TraceQuery, parse
+from dagy_console.exceptions.search import DELETIONS, TraceQuery, parse
 from dagy_console.exceptions.selectors import require_trace_keys
 from dagy_console.exceptions.views import query_or_none
 from dagy_console.listing.language import BadQuery
 from dagy_console.listing.page import search_page
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def confirm_deletion(request: ConsoleRequest) -> HttpResponse:
-    """What a deletion would hit, and the question."""
+    """What a deletion would hit, and the question. It has an address: a form that was sent leads there."""
+    if request.method == "POST":
+        chosen = Selection.of(request.POST)
+        if not chosen.is_all and not chosen.keys:
+            return _said(request, "Select at least one trace to delete.")
+        return redirect(chosen.url)
     try:
-        query = parse(request.POST.get("q", "")) if request.POST.get("all") else None
+        chosen = Selection.of(request.GET)
+        query = parse(chosen.text) if chosen.is_all else None
     except BadQuery as error:
         return _said(request, f"The search cannot be read: {error.message}")
-    keys = list(dict.fromkeys(request.POST.getlist("key")))
-    if query is None and not keys:
-        return _said(request, "Select at least one trace to delete.")
+    if query is None and not chosen.keys:
+        return _said(request, "The selection is gone, and nothing was deleted: select again.")
     if query is None:
-        require_trace_keys(request.actor, keys)
-    return _confirmation(request, query=query, keys=keys)
+        require_trace_keys(request.actor, chosen.keys)
+    return _confirmation(request, query=query, keys=chosen.keys)
 
 
 def _confirmation(
@@ -57,7 +63,7 @@ def _confirmation(
         "plan": plan,
         "sample": trace_rows(plan.sample),
         "form": form or DeletionForm.of(plan),
-        "back_url": (query or TRACES.query()).url,
+        "back_url": (query or query_or_none(request.GET.get("q", ""))).url,
     }
     return render_page(request, "exceptions/confirm_deletion.html", context, status=status)
 
@@ -95,7 +101,7 @@ def start_deletion(request: ConsoleRequest) -> HttpResponse:
 def _said(request: ConsoleRequest, message: str) -> HttpResponse:
     """Back to the list with a message."""
     messages.error(request, message)
-    return redirect(query_or_none(request.POST.get("q", "")).url)
+    return redirect(query_or_none((request.POST or request.GET).get("q", "")).url)
 
 
 @require_safe

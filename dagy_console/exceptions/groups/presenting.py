@@ -43,6 +43,12 @@ def home_groups(actor: Actor, *, limit: int = 5) -> dict[str, list[dict[str, Any
     }
 
 
+def group_of(fingerprint: str) -> dict[str, Any] | None:
+    """The group of a trace, with its last 24 hours."""
+    group = TraceGroup.objects.filter(pk=fingerprint).first()
+    return group_row(group) | sparklines_of([group])[0] if group else None
+
+
 def why(group: TraceGroup) -> list[dict[str, str]]:
     """Which lines were hashed, and what each is; empty where it is not known."""
     lines = [line.partition(" ") for line in group.canonical.splitlines() if not line.startswith(" ")]

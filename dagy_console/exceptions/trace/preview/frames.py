@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import groupby
 
@@ -26,10 +26,13 @@ MAX_SOURCE_LINES = 20
 MAX_SOURCE_LINE = 500
 MAX_VALUE = 10_000
 
+# Of a cycle of calls: longer ones are not looked for, and twice is no recursion.
+MAX_CYCLE, LEAST_CYCLES = 12, 3
+# From an exception down to the one before it.
 RELATIONS = {
     None: "",
-    "cause": "The exception above was the direct cause of this one.",
-    "context": "This one was raised while the exception above was being handled.",
+    "cause": "Its direct cause:",
+    "context": "It was raised while this one was being handled:",
 }
 
 _LEXER = PythonLexer(stripnl=False, ensurenl=False)
@@ -38,7 +41,8 @@ _FORMATTER: HtmlFormatter[str] = HtmlFormatter(nowrap=True)
 
 @dataclass(frozen=True, slots=True)
 class FrameView:
-    """One frame. `source_html` is escaped and highlighted: one line or several, or empty."""
+    """One frame. `source_html` is escaped and highlighted: one line or several, or empty. `is_here` marks the innermost
+    one of the application, or of all where there is none."""
 
     file: str
     short_file: str
@@ -47,6 +51,7 @@ class FrameView:
     source_html: SafeString
     is_library: bool
     repeated: str
+    is_here: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,7 @@ class SyntaxView:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """One exception. `relation` is a sentence that ties it to the section before; `is_raised` marks the last of the
-    chain.
+    """One exception. `relation` leads from it to the section before; `is_raised` marks the last of the chain.
 
     `members` are the chains of an exception group, each a tuple of sections. `cut` says what is not shown, or is empty.
     """
@@ -104,11 +108,12 @@ class SectionBuilder:
 
     def _section(self, exception: ParsedException, depth: int, *, is_raised: bool) -> Section:
         value, value_cut = shorten(exception.value, MAX_VALUE)
-        frames = exception.frames[-self._frames :] if self._frames > 0 else ()
+        folded = _folded(exception.frames)
+        frames = folded[-self._frames :] if self._frames > 0 else []
         self._frames -= len(frames)
         cuts = [value_cut] if value_cut else []
-        if len(frames) < len(exception.frames):
-            cuts.append(f"the innermost {len(frames):,} of {len(exception.frames):,} frames are shown")
+        if len(frames) < len(folded):
+            cuts.append(f"the innermost {len(frames):,} of {len(folded):,} frames are shown")
         members: list[tuple[Section, ...]] = []
         for member in exception.exceptions:
             if depth >= MAX_DEPTH or self._sections <= 0:
@@ -122,22 +127,25 @@ class SectionBuilder:
             value=visible(value),
             relation=RELATIONS[exception.relation],
             is_raised=is_raised,
-            runs=self._runs(frames),
+            runs=self._runs(frames, is_raised=is_raised),
             notes=tuple(visible(note[:MAX_VALUE]) for note in exception.notes),
             syntax=self._syntax(exception),
             members=tuple(members),
             cut="; ".join(cuts),
         )
 
-    def _runs(self, frames: tuple[Frame, ...]) -> tuple[FrameRun, ...]:
-        views = [self._view(frame) for frame in frames]
+    def _runs(self, frames: list[tuple[Frame, str]], *, is_raised: bool) -> tuple[FrameRun, ...]:
+        views = [self._view(frame, repeated) for frame, repeated in frames]
+        own = [number for number, view in enumerate(views) if not view.is_library] or list(range(len(views)))
+        if own and is_raised:
+            views[own[-1]] = replace(views[own[-1]], is_here=True)
         runs = []
         for library, group in groupby(views, key=lambda view: view.is_library):
             members = tuple(group)
             runs.append(FrameRun(library, _run_label(len(members), library=library), members))
         return tuple(runs)
 
-    def _view(self, frame: Frame) -> FrameView:
+    def _view(self, frame: Frame, repeated: str) -> FrameView:
         return FrameView(
             file=visible(frame.file[:2_000]),
             short_file=visible(_short_file(frame.file)),
@@ -145,7 +153,7 @@ class SectionBuilder:
             function=visible(frame.function[:MAX_SOURCE_LINE]),
             source_html=self._source(frame.source, frame.carets),
             is_library=is_library(frame.file),
-            repeated=f"repeated {frame.repeated:,} more times" if frame.repeated else "",
+            repeated=repeated,
         )
 
     def _syntax(self, exception: ParsedException) -> SyntaxView | None:
@@ -165,6 +173,39 @@ class SectionBuilder:
             if index < len(carets) and carets[index]:
                 parts.append(f'<span class="carets">{escape(visible(carets[index][:MAX_SOURCE_LINE]))}</span>')
         return mark_safe("\n".join(parts))  # noqa: S308 each part is escaped by Pygments or by escape()
+
+
+def _folded(frames: tuple[Frame, ...]) -> list[tuple[Frame, str]]:
+    """The frames, each with how often it is repeated in words; of calls that go round and round, one round."""
+    places = [(frame.file, frame.line, frame.function) for frame in frames]
+    folded: list[tuple[Frame, str]] = []
+    at = 0
+    while at < len(frames):
+        length, rounds = _cycle_at(places, at)
+        folded += [(frame, _repeated(frame.repeated)) for frame in frames[at : at + length]]
+        if rounds > 1:
+            more = rounds - 1 + (frames[at].repeated if length == 1 else 0)
+            folded[-1] = (folded[-1][0], _repeated(more, of=length))
+        at += length * rounds
+    return folded
+
+
+def _cycle_at(places: list[tuple[str, int, str]], at: int) -> tuple[int, int]:
+    """The length and the rounds of the cycle that begins here and spares most; (1, 1) where there is none."""
+    best = (1, 1)
+    for length in range(1, MAX_CYCLE + 1):
+        rounds, cycle = 1, places[at : at + length]
+        while places[at + rounds * length : at + (rounds + 1) * length] == cycle:
+            rounds += 1
+        if rounds >= LEAST_CYCLES and rounds * length > best[0] * best[1]:
+            best = (length, rounds)
+    return best
+
+
+def _repeated(count: int, *, of: int = 1) -> str:
+    if not count:
+        return ""
+    return f"repeated {count:,} more times" if of == 1 else f"these {of} frames repeated {count:,} more times"
 
 
 @lru_cache(maxsize=1024)
