@@ -147,7 +147,7 @@ def fill_index(count: int) -> None:
             for rows in pool.map(_rows, batch):
                 with cursor.copy(f"COPY trace ({', '.join(COLUMNS)}) FROM STDIN") as copy:
                     copy.write(rows)
-        cursor.execute("VACUUM ANALYZE trace")
+        cursor.execute("VACUUM ANALYZE trace, trace_group, trace_group_organization")
     count_days()
 
 

@@ -55,6 +55,9 @@ def _take_all(browser: Browser, run: dict[str, Any]) -> None:
         page.locator("[data-row] [data-open]").first.click()
         page.get_by_role("heading", name="Traceback").wait_for()
         _take(page, "trace-light")
+        page.locator(".group-line a").first.click()
+        page.get_by_role("heading", name="What they share").wait_for()
+        _take(page, "group")
         _show(page, "/console/runs/", "runs")
         page.goto("/console/runs/?q=flow%3Ainvoice_import+status%3AFAILED")
         page.locator("[data-row] [data-open]").first.click()
@@ -112,9 +115,7 @@ def _take(page: Page, name: str) -> None:
 
 def _ask_to_delete_all(page: Page) -> None:
     """To the confirmation of a deletion of all that match the search."""
-    page.get_by_label("Select every row of this page").check()
-    page.locator("[data-select-all]").click()
-    page.locator("[data-delete]").click()
+    page.get_by_role("link", name="that match…").click()
     page.get_by_label("To go on, type the number").wait_for()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from django.db.models import Q
 
+from dagy.capture.keys import NO_ORG
 from dagy_console.core.jobs import JobState
 from dagy_console.core.times import parse_time
 from dagy_console.exceptions.models import GroupOrganization, GroupStatus, TraceGroup
@@ -38,7 +39,16 @@ TRACES = Listing(
     noun="trace",
     keys=(
         Key("type", "exception_type", "Type", facet=True, parameter="exception_type", example="ValueError"),
-        Key("org", "org_id", "Organization", facet=True, counted=True, parameter="org_id", example="org_123"),
+        Key(
+            "org",
+            "org_id",
+            "Organization",
+            facet=True,
+            counted=True,
+            parameter="org_id",
+            example="org_123",
+            labels=lambda _: {NO_ORG: "none"},
+        ),
         Key("method", "http_method", "Method", facet=True, parameter="http_method", example="POST"),
         Key("path", "http_path", "Path", facet=True, parameter="http_path", example="/runs*"),
         Key("request", "request_id", "Request id", parameter="request_id"),
@@ -80,12 +90,13 @@ DELETIONS = Listing(
     keys=(
         Key("state", "state", "State", facet=True, values=tuple(JobState), example="failed"),
         Key("by", "asked_by", "Person", facet=True, example="ann@example.com"),
+        Key("chosen", "chosen", "Chosen by", facet=True, values=("search", "rows")),
     ),
     time="created_at",
     tie="id",
     text="query",
     text_heading="Text in the search that was deleted",
-    example='state:failed  by:ann@example.com  after:-7d  "type:ValueError"',
+    example='state:failed  by:ann@example.com  chosen:search  after:-7d  "type:ValueError"',
 )
 TraceQuery = Query
 parse = TRACES.parse

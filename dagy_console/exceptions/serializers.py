@@ -5,6 +5,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
+from dagy.capture.keys import NO_ORG
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.exceptions.models import Trace
@@ -38,6 +39,7 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
     it."""
     return {
         **{name: visible(getattr(trace, name)) for name in _TEXTS},
+        "org_name": visible(trace.org_id) if trace.org_id not in ("", NO_ORG) else "none",
         "key": trace.key,
         "timestamp": trace.timestamp,
         "fingerprint": trace.fingerprint,

@@ -106,7 +106,7 @@ def _facet(query: Query, facet: FacetCount, total: int) -> dict[str, Any]:
         "label": key.heading,
         "more": max(0, facet.distinct - len(facet.values)),
         "values": [
-            _value(query, facet.key, value, count, total) | {"label": visible(named.get(value, value)) or "(none)"}
+            _value(query, facet.key, value, count, total) | {"label": visible(named.get(value, value)) or "none"}
             for value, count in facet.values
         ],
     }

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -15,7 +16,7 @@ from dagy_console.core import jobs, leases, storage
 from dagy_console.core.database import Horizon, horizon
 from dagy_console.exceptions.deletions import claims, running, selectors
 from dagy_console.exceptions.deletions import services as deletion
-from dagy_console.exceptions.models import DeletionJob, Trace
+from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace
 from dagy_console.exceptions.search import parse
 
 
@@ -428,3 +429,23 @@ def test_a_key_that_is_no_text_is_refused_and_no_500(browse, alice, five):
         }
         assert browser.post("/console/exceptions/deletions/start/", fields).status_code == 302
     assert not DeletionJob.objects.exists()
+
+
+def test_what_could_not_be_deleted_is_told_by_code_and_tried_again(browse, as_actor, alice, five):
+    job = deletion.start_key_deletion(actor=as_actor(alice), keys=five, expected_count=5)
+    for number, key in enumerate(five[:3]):
+        code = "AccessDenied" if number else "SlowDown"
+        DeletionError.objects.create(job=job, key=key, code=code, message="The policy denies it")
+    job.claims.all().delete()
+    DeletionJob.objects.filter(pk=job.pk).update(state="failed", failed=3, deleted=2, finished_at=timezone.now())
+    browser = browse(alice)
+    page = browser.get(f"/console/exceptions/deletions/{job.pk}/")
+    assert [(code["code"], code["count"]) for code in page.context["codes"]] == [("AccessDenied", 2), ("SlowDown", 1)]
+    assert "Try these 3 again" in page.content.decode()
+    again = browser.get(f"/console/exceptions/deletions/confirm/?failed_of={job.pk}")
+    assert sorted(again.context["plan"].keys) == sorted(five[:3])
+    for wrong in ("", "x", str(uuid.uuid4())):
+        assert browser.get(f"/console/exceptions/deletions/confirm/?failed_of={wrong}").status_code == 302
+    listed = browser.get("/console/exceptions/deletions/", {"q": "chosen:rows"}).content.decode()
+    assert str(job.pk) in listed
+    assert str(job.pk) not in browser.get("/console/exceptions/deletions/", {"q": "chosen:search"}).content.decode()

@@ -11,14 +11,13 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
-from dagy.capture.keys import parse_key
+from dagy.capture.keys import NO_ORG, parse_key
 from dagy_console.core import jobs, leases
 from dagy_console.core.forms import storable
 from dagy_console.core.storage import FailedKey
 from dagy_console.exceptions.deletions.selectors import IN_SNAPSHOT
 from dagy_console.exceptions.index.indexing import remove_traces
 from dagy_console.exceptions.models import DeletionClaim, DeletionError, DeletionJob, Trace
-from dagy_console.exceptions.reading.fields import NO_ORG
 
 _CLAIM, _ERROR, _TRACE = (model._meta.db_table for model in (DeletionClaim, DeletionError, Trace))
 # Keys that failed are not asked for again when the job is resumed.

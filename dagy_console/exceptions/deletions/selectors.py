@@ -4,14 +4,16 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import BooleanField, Count, Func, Max, Min, Q, QuerySet, Sum, Value
+from django.db.models import BooleanField, Case, Count, Func, Max, Min, Q, QuerySet, Sum, TextField, Value, When
 from django.db.models.fields.json import KT
 
 from dagy_console.core.actors import Actor
 from dagy_console.core.database import Horizon, TookTooLong, is_past, time_limit
 from dagy_console.core.errors import Invalid, NotFound
 from dagy_console.core.permissions import Permission
+from dagy_console.core.storage import MAX_KEYS_A_DELETE
 from dagy_console.exceptions import selectors as traces
 from dagy_console.exceptions.models import DeletionError, DeletionJob, Trace, TraceGroup
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
@@ -139,7 +141,10 @@ def after(rows: QuerySet[Trace], timestamp: datetime, key: str) -> QuerySet[Trac
 def visible_to(actor: Actor) -> QuerySet[DeletionJob]:
     """Every deletion, with who asked for it: only the platform's staff may. Raises PermissionDenied."""
     actor.require(Permission.EXCEPTIONS_DELETE)
-    return DeletionJob.objects.defer("keys").annotate(asked_by=KT("actor__email"))
+    by_rows = When(keys=None, then=Value("search"))
+    return DeletionJob.objects.defer("keys").annotate(
+        asked_by=KT("actor__email"), chosen=Case(by_rows, default=Value("rows"), output_field=TextField())
+    )
 
 
 def get_deletion(actor: Actor, job_id: uuid.UUID) -> DeletionJob:
@@ -153,3 +158,20 @@ def get_deletion(actor: Actor, job_id: uuid.UUID) -> DeletionJob:
 def deletion_errors(actor: Actor, job: DeletionJob, *, limit: int = 100) -> list[DeletionError]:
     actor.require(Permission.EXCEPTIONS_DELETE)
     return list(job.errors.order_by("id")[:limit])
+
+
+def errors_by_code(actor: Actor, job: DeletionJob) -> QuerySet[DeletionError, Any]:
+    """`code`, `count`, and what S3 said of one of them (`message`), the most frequent first."""
+    actor.require(Permission.EXCEPTIONS_DELETE)
+    codes = job.errors.order_by().values("code")
+    return codes.annotate(count=Count("*"), message=Min("message")).order_by("-count")
+
+
+def failed_keys(actor: Actor, job_id: str) -> list[str]:
+    """Keys that a deletion could not delete, as many as one deletion of keys takes. Raises PermissionDenied."""
+    actor.require(Permission.EXCEPTIONS_DELETE)
+    try:
+        job = get_deletion(actor, uuid.UUID(job_id))
+    except (ValueError, NotFound):
+        return []
+    return list(job.errors.order_by("id").values_list("key", flat=True)[:MAX_KEYS_A_DELETE])

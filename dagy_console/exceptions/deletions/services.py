@@ -12,6 +12,7 @@ from functools import partial
 
 from django.db import InterfaceError, OperationalError, transaction
 
+from dagy.capture.keys import NO_ORG
 from dagy_console.audit.actions import Action, Outcome
 from dagy_console.audit.recorder import record
 from dagy_console.core import jobs, leases, storage
@@ -25,7 +26,6 @@ from dagy_console.core.words import counted, number
 from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.deletions import claims, running, selectors
 from dagy_console.exceptions.models import DeletionClaim, DeletionJob
-from dagy_console.exceptions.reading.fields import NO_ORG
 from dagy_console.exceptions.search import TraceQuery
 from dagy_console.exceptions.selectors import indexed_keys, problems_with_keys, require_trace_keys
 

@@ -37,11 +37,12 @@ def confirm_deletion(request: ConsoleRequest) -> HttpResponse:
         query = parse(chosen.text) if chosen.is_all else None
     except BadQuery as error:
         return _said(request, f"The search cannot be read: {error.message}")
-    if query is None and not chosen.keys:
+    keys = chosen.keys or selectors.failed_keys(request.actor, request.GET.get("failed_of", ""))
+    if query is None and not keys:
         return _said(request, "The selection is gone, and nothing was deleted: select again.")
     if query is None:
-        require_trace_keys(request.actor, chosen.keys)
-    return _confirmation(request, query=query, keys=chosen.keys)
+        require_trace_keys(request.actor, keys)
+    return _confirmation(request, query=query, keys=keys)
 
 
 def _confirmation(
@@ -115,7 +116,12 @@ def deletions(request: ConsoleRequest) -> HttpResponse:
 @require_safe
 def deletion_progress(request: ConsoleRequest, job_id: uuid.UUID) -> HttpResponse:
     job = selectors.get_deletion(request.actor, job_id)
-    context = {"nav": "exceptions", "job": job_row(job), "errors": selectors.deletion_errors(request.actor, job)}
+    context = {
+        "nav": "exceptions",
+        "job": job_row(job),
+        "errors": selectors.deletion_errors(request.actor, job),
+        "codes": selectors.errors_by_code(request.actor, job),
+    }
     return render_page(request, "exceptions/deletion.html", context, part="progress")
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dagy.capture.keys import parse_key
+from dagy.capture.keys import NO_ORG, parse_key
 from dagy_console.core.forms import storable
 from dagy_console.exceptions.reading.fingerprints import MAX_TEXT, MAX_TITLE, fingerprint
 from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body
@@ -42,7 +42,6 @@ METADATA_FIELDS = {
     "org-id": "org_id",
 }
 NULLABLE = frozenset(("http_method", "http_path", "org_id", "function_name"))
-NO_ORG = "_none"
 MAX_MEMBERS = 10_000
 MAX_CANONICAL = 8_000
 # A time outside of these is a forgery or a broken clock. The index is cut by month: each such month would be a table.

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
-from dagy.capture.keys import parse_key
+from dagy.capture.keys import NO_ORG, parse_key
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
-from dagy_console.exceptions.reading.fields import BODY_FIELDS, METADATA_FIELDS, NO_ORG, NULLABLE, parse_time
+from dagy_console.exceptions.reading.fields import BODY_FIELDS, METADATA_FIELDS, NULLABLE, parse_time
 
 _UNSAFE_IN_ID = re.compile(r"[^A-Za-z0-9._-]")
 _MAX_SHOWN = 100
