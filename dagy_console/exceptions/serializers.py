@@ -1,5 +1,6 @@
 """Traces and deletion jobs as JSON, and as the pages show them."""
 
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -57,7 +58,12 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
 
 def trace_url(key: str, query: TraceQuery | None = None, *, page: str = "exceptions:trace") -> str:
     params = {"key": key} | ({"q": query.text} if query and query.terms else {})
-    return f"{reverse(page)}?{urlencode(params)}"
+    return f"{_address(page)}?{urlencode(params)}"
+
+
+@cache
+def _address(page: str) -> str:
+    return reverse(page)
 
 
 def group_url(fingerprint: str) -> str:

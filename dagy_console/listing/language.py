@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
+from functools import cache
 from urllib.parse import urlencode
 
 from django.db.models import Q
@@ -227,7 +228,7 @@ class Query:
     @property
     def url(self) -> str:
         """The address of the page that shows what it finds."""
-        path = reverse(self.listing.page)
+        path = _address(self.listing.page)
         return f"{path}?{urlencode({'q': self.text})}" if self.terms else path
 
     @property
@@ -267,6 +268,11 @@ class Query:
         for either in alternatives.values():
             condition &= either
         return condition
+
+
+@cache
+def _address(page: str) -> str:
+    return reverse(page)
 
 
 def _what_is_wrong(text: str, position: int) -> str:

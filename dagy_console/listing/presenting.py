@@ -142,8 +142,6 @@ def _histogram(query: Query, buckets: list[Bucket]) -> dict[str, Any] | None:
             "height": (height := round(bucket.count / (peak.count or 1) * HEIGHT, 2)),
             "y": round(HEIGHT - height, 2),
             "count": bucket.count,
-            "after": _minute(bucket.start),
-            "before": _minute(bucket.end),
             "label": f"{counted(bucket.count, noun)} from {to_minute(bucket.start)} to {to_minute(bucket.end)}",
             "url": _between(rest, bucket),
             "hot": hot[index],

@@ -1,25 +1,27 @@
 // A stretch of the chart: dragged over, or chosen with the arrow keys (shift widens it), then Enter.
 
-const bars = (chart) => [...chart.querySelectorAll("[data-start]")];
+const bars = (chart) => [...chart.querySelectorAll("a")];
+// Of a bar's own address, which is the search for its minutes.
+const edge = (bar, key) => new URLSearchParams(bar.getAttribute("href").split("?")[1]).get("q").match(new RegExp(`(?:^| )${key}:(\\S+)`))[1];
 let anchor = -1;
 let end = -1;
 
 function draw(chart) {
   const [from, to] = [anchor, end].sort((a, b) => a - b);
   bars(chart).forEach((bar, at) => bar.classList.toggle("brushed", anchor >= 0 && at >= from && at <= to));
-  chart.dataset.said = anchor < 0 ? "" : `${bars(chart)[from].dataset.label} – ${bars(chart)[to].dataset.end.slice(11, 16)}`;
+  chart.dataset.said = anchor < 0 ? "" : `${edge(bars(chart)[from], "after")} to ${edge(bars(chart)[to], "before")}`;
   const said = chart.closest("figure").querySelector("[data-brushed]");
   if (said) said.textContent = chart.dataset.said;
 }
 
 function go(chart) {
   const [from, to] = [anchor, end].sort((a, b) => a - b).map((at) => bars(chart)[at]);
-  const query = [chart.dataset.rest, `after:${from.dataset.start}`, `before:${to.dataset.end}`].filter(Boolean).join(" ");
+  const query = [chart.dataset.rest, `after:${edge(from, "after")}`, `before:${edge(to, "before")}`].filter(Boolean).join(" ");
   location.assign(`${chart.dataset.url}?${new URLSearchParams({ q: query })}`);
 }
 
 const chartOf = (event) => event.target.closest?.("[data-brush]");
-const at = (chart, event) => bars(chart).indexOf(event.target.closest("[data-start]"));
+const at = (chart, event) => bars(chart).indexOf(event.target.closest("a"));
 
 document.addEventListener("pointerdown", (event) => {
   const chart = chartOf(event);

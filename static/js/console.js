@@ -33,29 +33,19 @@ function writeTimes(within = document) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     if (isLocal()) time.title = local(date, time.dataset.exact === "minute");
+    if ("clock" in time.dataset) {
+      if (isLocal()) time.firstChild.data = `${clock(date)} `;
+      time.lastChild.textContent = ago(date);
+      continue;
+    }
     const exact = "exact" in time.dataset;
-    const text = time.dataset.exact === "clock" ? clock(date) : exact ? time.title : ago(date);
+    const text = exact ? time.title : ago(date);
     if ((!exact || isLocal()) && time.textContent !== text) time.textContent = text;
   }
   if (isLocal()) $$("svg title", within).forEach((title) => (title.textContent = title.textContent.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d) UTC/g, (_, day, minute) => local(new Date(`${day}T${minute}Z`), true))));
 }
 writeTimes();
 setInterval(() => document.hidden || writeTimes(), 20_000);
-
-// Who reads local time writes it: a time without a zone gets its offset on the way, so that the address says it all.
-const naive = /\b(after|before):(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d)?)?(?=\s|$)/g;
-
-function zoned(key, day, time = "T00:00") {
-  const minutes = -new Date(`${day}${time}`).getTimezoneOffset();
-  const offset = `${minutes < 0 ? "-" : "+"}${pad(Math.floor(Math.abs(minutes) / 60))}:${pad(Math.abs(minutes) % 60)}`;
-  return Number.isNaN(minutes) ? `${key}${day}${time}` : `${key}${day}${time}${offset}`;
-}
-document.addEventListener("submit", ({ target }) => {
-  if (!isLocal() || target.method !== "get") return;
-  const { q, after, before } = target.elements;
-  if (q) q.value = q.value.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time));
-  for (const field of [after, before]) if (field) field.value = `${field.name}:${field.value}`.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time)).slice(field.name.length + 1);
-}, true);
 
 // --- words to the person: a toast that is seen, a line that is only heard
 function announce(text) {

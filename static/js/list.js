@@ -57,12 +57,6 @@ document.addEventListener("click", (event) => {
     boxes().forEach((box) => set(box, target.checked));
   } else if (target.closest("[data-select-all]")) {
     all = true;
-  } else if (target.closest("[data-unfold]")) {
-    const { unfold } = target.closest("[data-unfold]").dataset;
-    const repeats = [...document.querySelectorAll(`[data-run="${unfold}"]`)];
-    repeats.forEach((row) => row.classList.add("shown"));
-    target.closest("tr").remove();
-    $("[data-open]", repeats[0])?.focus();
   } else if (target.closest("[data-clear]")) {
     all = false;
     picked.clear();

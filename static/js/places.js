@@ -1,4 +1,5 @@
-// Where one was: focus and scrolling survive a step of the list and the way back from what it opened.
+// Reading a list: focus and scrolling survive a step of it and the way back from what it opened; repeats unfold; times are
+// written in the zone that they are read in.
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const OPENED = "dagy-opened";
@@ -36,3 +37,29 @@ document.addEventListener("htmx:after:swap", () => {
   const shown = again?.checkVisibility() ? again : $(".summary", results);
   shown?.focus({ preventScroll: true });
 });
+
+// --- repeats of a group
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("[data-unfold]");
+  if (!button) return;
+  const repeats = [...document.querySelectorAll(`[data-run="${button.dataset.unfold}"]`)];
+  repeats.forEach((row) => row.classList.add("shown"));
+  button.closest("tr").remove();
+  $("[data-open]", repeats[0])?.focus();
+});
+
+// --- Who reads local time writes it: a time without a zone gets its offset on the way, so that the address says it all.
+const two = (number) => String(number).padStart(2, "0");
+const naive = /\b(after|before):(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d)?)?(?=\s|$)/g;
+
+function zoned(key, day, time = "T00:00") {
+  const minutes = -new Date(`${day}${time}`).getTimezoneOffset();
+  const offset = `${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
+  return Number.isNaN(minutes) ? `${key}${day}${time}` : `${key}${day}${time}${offset}`;
+}
+document.addEventListener("submit", ({ target }) => {
+  if (document.documentElement.dataset.time !== "local" || target.method !== "get") return;
+  const { q, after, before } = target.elements;
+  if (q) q.value = q.value.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time));
+  for (const field of [after, before]) if (field) field.value = `${field.name}:${field.value}`.replace(naive, (_, key, day, time) => zoned(`${key}:`, day, time)).slice(field.name.length + 1);
+}, true);

@@ -33,10 +33,8 @@ function find(words) {
   const wanted = words.trim().toLowerCase();
   let hits = 0;
   items.forEach((item) => item.classList.remove("hit", "miss"));
-  if (!wanted) {
-    counter.textContent = "";
-    return;
-  }
+  counter.textContent = "";
+  if (!wanted) return;
   const kept = new Set();
   for (const item of items) {
     const line = own(item);

@@ -102,13 +102,11 @@ def pairs(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
 def clock(at: datetime) -> SafeString:
     """A moment of a list: the time of day, or the day where it is another one, and how long ago. A tag and not an
     include, for a list has many."""
-    iso = times.to_rfc3339(at)
     return format_html(
-        '<time datetime="{0}" data-exact="clock">{1}</time> '
-        '<span class="age"><time datetime="{0}" title="{2}">{3}</time></span>',
-        iso,
-        times.clock(at),
+        '<time datetime="{}" title="{}" data-clock>{} <span class="age">{}</span></time>',
+        times.to_rfc3339(at),
         times.exact(at),
+        times.clock(at),
         times.relative(at),
     )
 
