@@ -1,6 +1,7 @@
 """Answering: whole pages or their htmx parts, links that keep the URL, the way to the sign-in page."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -67,6 +68,12 @@ def _choice(request: HttpRequest, cookie: str, choices: tuple[str, ...]) -> str:
 def read_only(view: Callable[..., Any]) -> Callable[..., Any]:
     """For a view that only shows: a wrong method is told so, and is not asked for a token that would not help."""
     return csrf_exempt(require_safe(view))
+
+
+@cache
+def address(page: str) -> str:
+    """Of a page that takes nothing: a list has hundreds of links to it."""
+    return reverse(page)
 
 
 def is_api(request: HttpRequest) -> bool:

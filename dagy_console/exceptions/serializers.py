@@ -1,12 +1,12 @@
 """Traces and deletion jobs as JSON, and as the pages show them."""
 
-from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 from django.urls import reverse
 
 from dagy.capture.keys import NO_ORG
+from dagy_console.core.http import address
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.exceptions.models import Trace
@@ -58,12 +58,7 @@ def trace_row(trace: Trace, query: TraceQuery | None = None) -> dict[str, Any]:
 
 def trace_url(key: str, query: TraceQuery | None = None, *, page: str = "exceptions:trace") -> str:
     params = {"key": key} | ({"q": query.text} if query and query.terms else {})
-    return f"{_address(page)}?{urlencode(params)}"
-
-
-@cache
-def _address(page: str) -> str:
-    return reverse(page)
+    return f"{address(page)}?{urlencode(params)}"
 
 
 def group_url(fingerprint: str) -> str:

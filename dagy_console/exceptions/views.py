@@ -13,7 +13,7 @@ from dagy_console.exceptions import selectors
 from dagy_console.exceptions.groups.presenting import group_of
 from dagy_console.exceptions.index.status import index_status
 from dagy_console.exceptions.models import Trace
-from dagy_console.exceptions.presenting import beside, trace_rows
+from dagy_console.exceptions.presenting import beside
 from dagy_console.exceptions.runs import run_of
 from dagy_console.exceptions.search import TRACES, TraceQuery, parse
 from dagy_console.exceptions.serializers import term_query, trace_row, trace_url
@@ -41,7 +41,7 @@ def trace(request: ConsoleRequest) -> HttpResponseBase:
     reading = read_preview(row)
     context = {
         "nav": "exceptions",
-        "trace": trace_rows([row], query)[0]
+        "trace": trace_row(row, query)
         | {"bucket": reading.bucket, "s3_uri": reading.s3_uri, "metadata": reading.metadata},
         "preview": reading.preview,
         "problem": reading.problem,

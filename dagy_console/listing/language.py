@@ -11,13 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from functools import cache
 from urllib.parse import urlencode
 
 from django.db.models import Q
-from django.urls import reverse
 
 from dagy_console.core.forms import is_storable
+from dagy_console.core.http import address
 from dagy_console.core.times import parse_time
 from dagy_console.core.words import plural
 from dagy_console.listing.pages import Keyset
@@ -228,7 +227,7 @@ class Query:
     @property
     def url(self) -> str:
         """The address of the page that shows what it finds."""
-        path = _address(self.listing.page)
+        path = address(self.listing.page)
         return f"{path}?{urlencode({'q': self.text})}" if self.terms else path
 
     @property
@@ -268,11 +267,6 @@ class Query:
         for either in alternatives.values():
             condition &= either
         return condition
-
-
-@cache
-def _address(page: str) -> str:
-    return reverse(page)
 
 
 def _what_is_wrong(text: str, position: int) -> str:

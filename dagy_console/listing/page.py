@@ -63,7 +63,7 @@ def search_page(
         return _refused(request, listing, template, more, {"title": error.title, "message": error.detail})
     drawn = [row(item, query) for item in found.rows]
     more_of_each = beside(found.rows) if beside else [{}] * len(drawn)
-    page = page_context(request, found, ({**one, **more} for one, more in zip(drawn, more_of_each, strict=True)))
+    page = page_context(request, found, ({**one, **besides} for one, besides in zip(drawn, more_of_each, strict=True)))
     more |= _search(query) | {"page": page, "summary": summary_context(query, summarize(rows, query))}
     if found.is_first and query.sort == listing.query().sort:
         more["news"] = _news(query, query.keyset.cursor_of(found.rows[0]) if found.rows else "", 0)

@@ -83,17 +83,19 @@ def list_groups(request: ApiRequest, params: Query[GroupParams]) -> dict[str, An
 @router.get("/admin/exceptions/groups/{fingerprint}", response={200: GroupDetailOut, **PROBLEMS})
 def get_group(request: ApiRequest, fingerprint: str) -> dict[str, Any]:
     """One group; also one whose traces are all gone."""
-    return _detail(selectors.get_group(request.actor, fingerprint))
+    return _detail(request, fingerprint)
 
 
 @router.patch("/admin/exceptions/groups/{fingerprint}", response={200: GroupDetailOut, **BODY_PROBLEMS})
 def set_status(request: ApiRequest, fingerprint: str, body: StatusIn) -> dict[str, Any]:
     """Open, resolve or ignore it, with a note. A resolved one that comes back is reopened."""
-    return _detail(services.set_status(actor=request.actor, fingerprint=fingerprint, **body.model_dump()))
+    services.set_status(actor=request.actor, fingerprint=fingerprint, **body.model_dump())
+    return _detail(request, fingerprint)
 
 
-def _detail(group: Any) -> dict[str, Any]:
-    return group_out(group, spreading=selectors.spread(group)) | {"canonical": group.canonical}
+def _detail(request: ApiRequest, fingerprint: str) -> dict[str, Any]:
+    group = selectors.get_group(request.actor, fingerprint)
+    return group_out(group) | {"canonical": group.canonical}
 
 
 @router.get("/admin/exceptions/differences", response={200: DifferencesOut, **PROBLEMS})

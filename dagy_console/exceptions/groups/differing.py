@@ -63,12 +63,12 @@ class Differences:
         }
 
 
-def differences(rows: QuerySet[Trace], query: TraceQuery, *, summary: Summary | None = None) -> Differences:
-    """Of what the query matches among `rows`, which hold what the reader may see; `summary` is its own, where it is
-    known already. Raises TooBroad, Invalid where it selects everything."""
+def differences(rows: QuerySet[Trace], query: TraceQuery) -> Differences:
+    """Of what the query matches among `rows`, which hold what the reader may see. Raises TooBroad, Invalid where it
+    selects everything."""
     if not query.terms:
         raise Invalid.field("q", "say which traces to compare with the others, for example type:ValueError")
-    summary = summary or summarize(rows, query)
+    summary = summarize(rows, query)
     if summary.total is None:
         raise TooBroad
     if not summary.total:

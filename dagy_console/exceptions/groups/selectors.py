@@ -40,18 +40,20 @@ def visible_to(actor: Actor) -> QuerySet[TraceGroup]:
 
     `spreading` is how many organizations were hit for the first time within the hour.
     """
+    return _all(actor).filter(count__gt=0)
+
+
+def _all(actor: Actor) -> QuerySet[TraceGroup]:
     actor.require(Permission.EXCEPTIONS_READ)
     hit = GroupOrganization.objects.filter(fingerprint=OuterRef("pk"), first_seen__gte=timezone.now() - SPREADING)
     counted = hit.order_by().values("fingerprint").annotate(n=Count("*")).values("n")
-    return TraceGroup.objects.filter(count__gt=0).annotate(
-        spreading=Coalesce(Subquery(counted, output_field=IntegerField()), 0)
-    )
+    return TraceGroup.objects.annotate(spreading=Coalesce(Subquery(counted, output_field=IntegerField()), 0))
 
 
 def get_group(actor: Actor, fingerprint: str) -> TraceGroup:
-    """Also of one whose traces are all gone. Raises PermissionDenied, NotFound."""
-    actor.require(Permission.EXCEPTIONS_READ)
-    group = TraceGroup.objects.filter(pk=fingerprint).first() if is_storable(fingerprint) else None
+    """As `visible_to` has it; also of one whose traces are all gone. Raises PermissionDenied, NotFound."""
+    groups = _all(actor)
+    group = groups.filter(pk=fingerprint).first() if is_storable(fingerprint) else None
     if group is None:
         raise NotFound("There is no such group: no trace of it was ever indexed, or the fingerprint is wrong.")
     return group
@@ -61,10 +63,10 @@ def traces_of(fingerprint: str) -> QuerySet[Trace]:
     return Trace.objects.filter(fingerprint=fingerprint).defer("search_text")
 
 
-def ends(fingerprint: str) -> tuple[Trace | None, Trace | None]:
-    """The first and the latest trace."""
-    rows, keyset = traces_of(fingerprint), TRACES.keyset
-    return keyset.newest_first(rows).reverse().first(), keyset.newest_first(rows).first()
+def ends(fingerprint: str) -> list[Trace]:
+    """The first and the latest trace; none where there is none."""
+    newest = TRACES.keyset.newest_first(traces_of(fingerprint))
+    return [trace for trace in (newest.reverse().first(), newest.first()) if trace]
 
 
 def sparklines(groups: Sequence[TraceGroup]) -> dict[str, list[int]]:
@@ -99,12 +101,10 @@ def newest(actor: Actor, *, limit: int) -> list[TraceGroup]:
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """Whether it goes on: `state` for a title, `words` for a sentence. `usual` is the median gap between its latest
-    traces, None where there is only one."""
+    """Whether it goes on: `state` for a title, `words` for a sentence."""
 
     state: str
     words: str
-    usual: timedelta | None = None
 
 
 def pulse(group: TraceGroup) -> Pulse:
@@ -128,7 +128,7 @@ def pulse_of(moments: Sequence[datetime], *, now: datetime) -> Pulse:
         "May have stopped": "It may have stopped",
         "Stopped": "It seems to have stopped",
     }[state]
-    return Pulse(state, f"{sentence}: last one {last}, usual gap {_gap(usual)}.", usual)
+    return Pulse(state, f"{sentence}: last one {last}, usual gap {_gap(usual)}.")
 
 
 def _state(silence: timedelta, usual: timedelta) -> str:
@@ -170,9 +170,3 @@ _NO_CAUSE = frozenset(
         Action.SUDO_DENIED,
     }
 )
-
-
-def spread(group: TraceGroup) -> int:
-    """How many organizations were hit for the first time within the hour."""
-    since = timezone.now() - SPREADING
-    return GroupOrganization.objects.filter(fingerprint=group.fingerprint, first_seen__gte=since).count()

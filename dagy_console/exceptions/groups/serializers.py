@@ -14,7 +14,7 @@ from dagy_console.listing.language import Query, Term
 SPARK_STEP, SPARK_HEIGHT = 4, 20
 
 
-def group_out(group: Any, *, spreading: int | None = None) -> dict[str, Any]:
+def group_out(group: Any) -> dict[str, Any]:
     """One item of `GET /admin/exceptions/groups`; `group` is of `selectors.visible_to`, or `spreading` is given."""
     return {
         "fingerprint": group.fingerprint,
@@ -24,7 +24,7 @@ def group_out(group: Any, *, spreading: int | None = None) -> dict[str, Any]:
         "first_seen": to_rfc3339(group.first_seen),
         "last_seen": to_rfc3339(group.last_seen),
         "organizations": group.organizations,
-        "spreading": group.spreading if spreading is None else spreading,
+        "spreading": group.spreading,
         "status": group.status,
         "regressed": group.regressed,
         "note": group.note,

@@ -4,11 +4,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.audit.actions import Action
-from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Invalid
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.groups.selectors import get_group
+from dagy_console.exceptions.index.grouping import record_status
 from dagy_console.exceptions.models import GroupStatus, TraceGroup
 
 MAX_NOTE = 2_000
@@ -32,17 +32,7 @@ def set_status(*, actor: Actor, fingerprint: str, status: str | None = None, not
     if group.snapshot() == before:
         return group
     group.save(update_fields=["status", "status_at", "status_by", "regressed_at", "note"])
-    record(
-        Action.GROUP_CHANGED,
-        actor=actor,
-        resource_type="group",
-        resource_id=group.fingerprint,
-        resource_name=group.title,
-        org_id="",
-        before=before,
-        after=group.snapshot(),
-        reason=group.note,
-    )
+    record_status(Action.GROUP_CHANGED, group, actor=actor, before=before, reason=group.note)
     return group
 
 

@@ -44,19 +44,20 @@ def groups(request: ConsoleRequest) -> HttpResponse:
 def group(request: ConsoleRequest, fingerprint: str) -> HttpResponse:
     """What it is, since when, whom it hits, whether it goes on, and what was changed just before it began."""
     found = selectors.get_group(request.actor, fingerprint)
-    first, latest = selectors.ends(fingerprint)
+    ends = selectors.ends(fingerprint)
     query = TRACES.query(Term("group", fingerprint))
+    rows = trace_rows(ends, query)
     summary = summary_context(query, summarize(traces.visible_to(request.actor), query))
     context = {
         "nav": "exceptions",
-        "group": group_row(found) | {"spreading": selectors.spread(found)},
+        "group": group_row(found),
         "why": presenting.why(found),
         "pulse": selectors.pulse(found),
         "trend": summary["histogram"],
         "facets": presenting.other_facets(summary["facets"]),
-        "first": trace_rows([first], query)[0] if first else None,
-        "latest": trace_rows([latest], query)[0] if latest else None,
-        "changes": [entry_row(entry) for entry in selectors.changes_before(request.actor, first)] if first else [],
+        "first": rows[0] if rows else None,
+        "latest": rows[-1] if rows else None,
+        "changes": [entry_row(entry) for entry in selectors.changes_before(request.actor, ends[0])] if ends else [],
         "statuses": GroupStatus.choices,
         "may_decide": request.actor.can(Permission.EXCEPTIONS_WRITE),
     }
@@ -106,8 +107,7 @@ def comparison(request: ConsoleRequest) -> HttpResponse:
         problem, status = {"title": error.title, "detail": error.detail}, error.status
     context = {
         "nav": "exceptions",
-        "first": trace_rows([first])[0],
-        "second": trace_rows([second])[0],
+        **dict(zip(("first", "second"), trace_rows([first, second]), strict=True)),
         "compared": compared,
         "problem": problem,
     }

@@ -5,14 +5,15 @@ A trigger locks its groups in the order of their fingerprints, after the traces 
 crosswise. A deletion that took a group's first or last trace reads the next one off the index, under that lock.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import connection, migrations
 from django.db.models import F
 
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
-from dagy_console.core.actors import SYSTEM
+from dagy_console.core.actors import SYSTEM, Actor
 from dagy_console.exceptions.models import GroupStatus, TraceGroup
 from dagy_console.exceptions.reading.fields import IndexFields
 
@@ -49,15 +50,24 @@ def reopen_groups(fingerprints: Sequence[str]) -> None:
         before = group.snapshot()
         group.status, group.regressed_at = GroupStatus.OPEN, group.last_seen
         group.save(update_fields=["status", "regressed_at"])
-        record(
-            Action.GROUP_REOPENED,
-            actor=SYSTEM,
-            resource_type="group",
-            resource_id=group.fingerprint,
-            resource_name=group.title,
-            before=before,
-            after=group.snapshot(),
-        )
+        record_status(Action.GROUP_REOPENED, group, actor=SYSTEM, before=before)
+
+
+def record_status(
+    action: Action, group: TraceGroup, *, actor: Actor, before: Mapping[str, Any], reason: str = ""
+) -> None:
+    """That its status is another than `before`: of the platform, for a group is no one organization's."""
+    record(
+        action,
+        actor=actor,
+        resource_type="group",
+        resource_id=group.fingerprint,
+        resource_name=group.title,
+        org_id="",
+        before=before,
+        after=group.snapshot(),
+        reason=reason,
+    )
 
 
 # What is locked and need not change stays as it is: no new version of the row.
