@@ -17,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict
 from dagy_console.core import idempotency
 from dagy_console.core.actors import ActorKind
 from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated, TooLarge
+from dagy_console.core.forms import is_storable
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
 from dagy_console.core.problems import PROBLEM_JSON, answer_errors_of, csrf_problem
 
@@ -25,13 +26,15 @@ View = TypeVar("View", bound=Callable[..., Any])
 _KINDS = {list: "an array", str: "text", bool: "true or false", int: "a number", float: "a number", type(None): "null"}
 
 
-def _without_nul(text: str) -> str:
+def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("holds a NUL character, which no text here may")
+    if not is_storable(text):
+        raise ValueError("holds half of a surrogate pair, which is no valid text")
     return text
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
+Text = Annotated[str, AfterValidator(_storable)]
 
 
 class QueryParams(Schema):

@@ -92,7 +92,17 @@ def test_a_status_is_set_with_a_note_and_is_on_record(three, api, alice):
     assert len(client.get("/admin/exceptions", {"q": "status:open"}).json()["items"]) == 8
 
 
-@pytest.mark.parametrize("body", [{}, {"status": "gone"}, {"note": "x" * 2_001}, {"status": None, "note": None}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": "gone"},
+        {"note": "x" * 2_001},
+        {"status": None, "note": None},
+        {"note": "\ud800"},
+        {"note": "\x00"},
+    ],
+)
 def test_a_status_that_is_none_is_refused_and_changes_nothing(three, api, alice, body):
     path = f"/admin/exceptions/groups/{three['KeyError · ship']}"
     assert api(alice).patch(path, body, content_type="application/json").status_code == 422
@@ -148,7 +158,8 @@ def test_a_status_is_set_on_the_page_without_javascript(three, browse, alice):
     url = reverse("exceptions:group-status", args=[fingerprint])
     page = client.post(url, {"status": "resolved", "note": "see #12"}, follow=True).content.decode()
     assert "The group is resolved." in page and "see #12" in page
-    assert "Nothing was changed" in client.post(url, {"status": "x"}, follow=True).content.decode()
+    for wrong in ({"status": "x"}, {"note": "a\x00b"}):
+        assert "Nothing was changed" in client.post(url, wrong, follow=True).content.decode()
     assert TraceGroup.objects.get(pk=fingerprint).status == GroupStatus.RESOLVED
 
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 from dagy_console.audit.actions import Action
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Invalid
+from dagy_console.core.forms import is_storable
 from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.groups.selectors import get_group
 from dagy_console.exceptions.index.grouping import record_status
@@ -41,5 +42,7 @@ def _check(status: str | None, note: str | None) -> None:
         raise Invalid("Give a status, a note, or both: nothing was changed.")
     if status is not None and status not in GroupStatus.values:
         raise Invalid.field("status", f"one of {', '.join(GroupStatus.values)}")
+    if note is not None and not is_storable(note):
+        raise Invalid.field("note", "holds characters that are no valid text")
     if note is not None and len(note) > MAX_NOTE:
         raise Invalid.field("note", f"at most {MAX_NOTE:,} characters; this has {len(note):,}")
