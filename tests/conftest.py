@@ -27,7 +27,7 @@ from dagy_console.core.health import redis_client
 from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
 from dagy_console.exceptions.index import reconciling
-from dagy_console.exceptions.models import Trace, TraceGroup
+from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
 from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
 
 
@@ -93,7 +93,7 @@ def empty_index(committed: None) -> Iterator[None]:
     """Traces that the test commits, and what is counted of them, are gone after it."""
     yield
     Trace.objects.all().delete()
-    for counts in (RolledUpDay, DayCount, HourCount, TraceGroup):
+    for counts in (RolledUpDay, DayCount, HourCount, TraceGroup, GroupOrganization):
         counts.objects.all().delete()
 
 

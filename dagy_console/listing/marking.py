@@ -1,10 +1,10 @@
 """Whether a day's counts hold: said by triggers, in the transaction that changes its rows, whoever changes them.
 
-A change shares the lock of its day's row in `listing_rolledupday` and takes its `is_counted` back. `rollups.roll_up`
-counts a day under that row's exclusive lock: it sees what was changed before, and what is changed at the same time
-takes the mark back when it is done. Where there is no row yet, or it reaches less far, nothing is locked: no day is
-counted while a transaction goes on that may not have seen how far it reaches. A day that is under way reaches to the
-end of its last full hour, so that changes hardly ever wait.
+A change shares the lock of its day's row in `listing_rolledupday`, and where it lies before `counted_until`, takes that
+back. `rollups.roll_up` counts a day under that row's exclusive lock: it sees what was changed before, and what is
+changed at the same time takes the mark back when it is done. Where there is no row yet, or it reaches less far, nothing
+is locked: no day is counted while a transaction goes on that may not have seen how far it reaches. A day that is under
+way reaches to the end of its last full hour, so that changes hardly ever wait.
 """
 
 from collections.abc import Sequence
@@ -25,7 +25,10 @@ BEGIN
         ORDER BY day FOR KEY SHARE OF reaching
     ) AS locked;
     IF changed IS NOT NULL THEN
-        UPDATE listing_rolledupday SET is_counted = false WHERE source = name AND day = ANY(changed) AND is_counted;
+        UPDATE listing_rolledupday SET counted_until = NULL
+        WHERE source = name AND day = ANY(changed) AND EXISTS (
+            SELECT FROM unnest(hours) AS hour WHERE (hour AT TIME ZONE 'UTC')::date = day AND hour < counted_until
+        );
     END IF;
 END
 $$
@@ -37,7 +40,7 @@ DECLARE
     hours timestamptz[];
 BEGIN
     IF TG_OP = 'TRUNCATE' THEN
-        UPDATE listing_rolledupday SET is_counted = false WHERE source = '{table}';
+        UPDATE listing_rolledupday SET counted_until = NULL WHERE source = '{table}';
         RETURN NULL;
     ELSIF TG_OP = 'INSERT' THEN
         SELECT array_agg(DISTINCT {hour}) INTO hours FROM new_rows;

@@ -8,14 +8,14 @@ from django.db import models
 
 
 class RolledUpDay(models.Model):
-    """A day (UTC) of a list. Its counts are those of its rows before `until` (a full hour), exactly, where
-    `is_counted`."""
+    """A day (UTC) of a list. Its counts are those of its rows before `counted_until` (a full hour), exactly; there are
+    none that hold where that is null. Nothing from `until` on is counted: who writes there locks nothing."""
 
     pk = models.CompositePrimaryKey("source", "day")
     source = models.TextField()
     day = models.DateField()
     until = models.DateTimeField()
-    is_counted = models.BooleanField(default=False)
+    counted_until = models.DateTimeField(null=True)
     # Transactions from this one on have seen how far it reaches, or can.
     seen_from = models.BigIntegerField(null=True)
 
@@ -24,7 +24,8 @@ class RolledUpDay(models.Model):
 
 
 class DayCount(models.Model):
-    """How many rows of a day have `value` in `column`, of those that have `given_value` in `given_column`."""
+    """How many rows of a day have `value` in `column`, of those that have `given_value` in `given_column`. Of a day
+    that is under way there is one for each time that it was counted further: they are to be summed."""
 
     source = models.TextField()
     day = models.DateField()

@@ -1,5 +1,5 @@
-"""Counting days once: `roll_up` does so when they are over, and with today's hours, `rolled_up` says which of them
-answer a search.
+"""Counting days once: `roll_up` does so when they are over, and each hour of today when it is over, `rolled_up` says
+which of them answer a search.
 
 What the counts do not hold for (this hour, days that were changed since, the ends of a window) is counted live, so that
 a summary is exact all the same.
@@ -142,9 +142,11 @@ def _asked_for(source: str, column: str, terms: list[Term], days: list[date]) ->
 
 
 def _reaching(source: str, start: datetime, end: datetime) -> dict[date, datetime]:
-    """Days of the window whose counts hold, each with how far it reaches."""
-    found = RolledUpDay.objects.filter(source=source, is_counted=True, day__gte=_day(start), day__lte=_day(end))
-    return dict(found.order_by("day").values_list("day", "until"))
+    """Days of the window that were counted, each with how far."""
+    found = RolledUpDay.objects.filter(
+        source=source, counted_until__isnull=False, day__gte=_day(start), day__lte=_day(end)
+    )
+    return dict(found.order_by("day").values_list("day", "counted_until"))
 
 
 def _said(query: Query) -> Span:
@@ -196,7 +198,7 @@ def _day(moment: datetime) -> date:
 
 
 def roll_up() -> int:
-    """Count the days whose counts do not hold, newest first, for some seconds. How many."""
+    """Count the days that are not counted as far as they can be, newest first, for some seconds. How many."""
     deadline = monotonic() + _SECONDS
     counted = 0
     for source, (listing, rows) in _lists.items():
@@ -212,7 +214,9 @@ def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[tuple
     now, marks = timezone.now(), RolledUpDay.objects.filter(source=source)
     today, full_hour = _day(now), (now - _LATE).replace(minute=0, second=0, microsecond=0)
     bounds = rows.order_by().aggregate(oldest=Min(listing.time))
-    first = max(_day(bounds["oldest"]), today - _MOST_DAYS * DAY) if bounds["oldest"] else today + DAY
+    oldest = _day(bounds["oldest"]) if bounds["oldest"] else today + DAY
+    _forget(source, min(oldest, today))
+    first = max(oldest, today - _MOST_DAYS * DAY)
     days = [first + DAY * number for number in range((today - first).days + 1)]
     # Ahead, so that whoever writes on a day has seen its row.
     missing = {*days, today, today + DAY} - set(marks.values_list("day", flat=True))
@@ -227,25 +231,40 @@ def _uncounted(source: str, listing: Listing, rows: QuerySet[Any]) -> list[tuple
         return found
 
 
+def _forget(source: str, oldest: date) -> None:
+    """What was counted of days before the oldest row: a partition that is dropped calls no trigger."""
+    with transaction.atomic():
+        if RolledUpDay.objects.filter(source=source, day__lt=oldest).delete()[0]:
+            DayCount.objects.filter(source=source, day__lt=oldest).delete()
+            HourCount.objects.filter(source=source, hour__lt=begin_of(oldest)).delete()
+
+
 def _count(source: str, listing: Listing, rows: QuerySet[Any], day: date, until: datetime) -> bool:
     """Whether it was counted: not where somebody changes it right now, or has it reach further."""
     marks = RolledUpDay.objects.filter(source=source, day=day)
     try:
         with transaction.atomic():
-            marks.select_for_update(nowait=True).get(until=until)
-            DayCount.objects.filter(source=source, day=day).delete()
-            HourCount.objects.filter(source=source, hour__gte=begin_of(day), hour__lt=begin_of(day + DAY)).delete()
-            _write(source, listing, rows, day, until)
-            marks.update(is_counted=True)
+            since = _further(marks.select_for_update(nowait=True).get(until=until))
+            if since == begin_of(day):
+                DayCount.objects.filter(source=source, day=day).delete()
+                HourCount.objects.filter(source=source, hour__gte=since, hour__lt=begin_of(day + DAY)).delete()
+            _write(source, listing, rows, day, (since, until))
+            marks.update(counted_until=until)
     except (OperationalError, RolledUpDay.DoesNotExist):
         return False
     return True
 
 
-def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date, until: datetime) -> None:
+def _further(mark: RolledUpDay) -> datetime:
+    """From when on there is something to count. A day that is over is counted whole, so that it has its counts once."""
+    is_over = mark.until == begin_of(mark.day + DAY)
+    return begin_of(mark.day) if is_over or mark.counted_until is None else mark.counted_until
+
+
+def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date, span: Span) -> None:
     columns = [key.column for key in listing.facets]
-    span = {f"{listing.time}__gte": begin_of(day), f"{listing.time}__lt": until}
-    inner, params = rows.filter(**span).order_by().values_list(listing.time, *columns).query.sql_with_params()
+    window = {f"{listing.time}__gte": span[0], f"{listing.time}__lt": span[1]}
+    inner, params = rows.filter(**window).order_by().values_list(listing.time, *columns).query.sql_with_params()
     names = [f"c{number}" for number in range(len(columns))]
     pairs = [
         f"SELECT '{columns[a]}', c{a}::text, '{columns[b]}', c{b}::text, count(*) FROM counted "
@@ -272,7 +291,7 @@ _HOURLY_LIVE = """
 UNION ALL SELECT value, date_trunc('hour', moment, 'UTC'), count(*) FROM ({inner}) AS live (value, moment) GROUP BY 1, 2
 """
 _REACH = """
-UPDATE listing_rolledupday SET until = reach, is_counted = false, seen_from = NULL
+UPDATE listing_rolledupday SET until = reach, seen_from = NULL
 FROM (
     SELECT day AS of_day, least((day + 1)::timestamp AT TIME ZONE 'UTC', %(full_hour)s) AS reach
     FROM listing_rolledupday WHERE source = %(source)s
@@ -289,7 +308,8 @@ WHERE source = %s
 # the table as every writer has. Numbers of transactions are the whole server's, and locks know 32 bits of them.
 _UNCOUNTED = """
 SELECT day, until FROM listing_rolledupday
-WHERE source = %s AND day = ANY(%s) AND NOT is_counted AND until > day::timestamp AT TIME ZONE 'UTC' AND NOT EXISTS (
+WHERE source = %s AND day = ANY(%s) AND until > day::timestamp AT TIME ZONE 'UTC'
+  AND counted_until IS DISTINCT FROM until AND NOT EXISTS (
     SELECT FROM pg_snapshot_xip(pg_current_snapshot()) AS under_way (id)
     JOIN pg_locks AS own ON own.locktype = 'transactionid' AND own.mode = 'ExclusiveLock'
         AND own.transactionid::text::bigint = under_way.id::text::bigint %% 4294967296

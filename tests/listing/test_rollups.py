@@ -3,15 +3,16 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
+from dagy_console.core import roles
 from dagy_console.core.database import TookTooLong
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.models import Trace
@@ -100,7 +101,7 @@ def test_what_was_rolled_back_changes_nothing(db: None) -> None:
     with pytest.raises(RuntimeError), transaction.atomic():
         remove_traces(list(Trace.objects.values_list("key", flat=True)))
         raise RuntimeError
-    assert RolledUpDay.objects.filter(source="trace", is_counted=True).count() >= 9
+    assert RolledUpDay.objects.filter(source="trace", counted_until__isnull=False).count() >= 9
     same(TRACES, Trace.objects.all(), *QUERIES)
 
 
@@ -111,7 +112,7 @@ def test_a_run_that_changes_takes_back_only_what_was_counted_of_it(bob: Any) -> 
     roll_up()
     queries = ("", "status:QUEUED", "-status:FAILED", "flow:nightly", "-flow:nightly", "error:ValueError")
     assert same(RUNS, Run.objects.all(), *queries) == len(queries)
-    counted = RolledUpDay.objects.filter(source="runs_run", is_counted=True)
+    counted = RolledUpDay.objects.filter(source="runs_run", counted_until__isnull=False)
     before = counted.count()
     Run.objects.filter(pk=run.pk).update(log_lines=5, lease_until=timezone.now())
     assert counted.count() == before  # a renewed lease is nothing that is counted
@@ -133,28 +134,56 @@ def test_the_record_is_counted_and_a_reader_of_a_part_of_it_has_it_counted_anew(
     assert rolled_up(mine, RUNS.query(), NOW - timedelta(days=20), NOW) is None
 
 
-def test_a_day_under_way_is_counted_as_far_as_its_last_full_hour(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    noon = (NOW - timedelta(days=1)).replace(hour=12)
-    monkeypatch.setattr(rollups.timezone, "now", lambda: noon)
-    marks = RolledUpDay.objects.filter(source="trace", day=noon.date(), is_counted=True)
+def test_a_day_under_way_is_counted_an_hour_at_a_time(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = (NOW - timedelta(days=1)).replace(hour=12, minute=0, second=0, microsecond=0)
+    day = DayCount.objects.filter(day=noon.date(), column="exception_type", given_column="")
+
+    def at(moment: datetime) -> int:
+        monkeypatch.setattr(rollups.timezone, "now", lambda: moment + timedelta(minutes=5))
+        return roll_up()
 
     def puts(number: int, hour: int) -> None:
-        put_traces([a_trace(number, noon.replace(hour=hour), random.Random(number))])
+        put_traces([a_trace(number, noon.replace(hour=hour, minute=30), random.Random(number))])
+
+    def counted_until() -> datetime | None:
+        return RolledUpDay.objects.get(source="trace", day=noon.date()).counted_until
 
     puts(1, hour=11)
     puts(2, hour=12)
-    assert roll_up() == 1
-    assert marks.get().until == noon.replace(minute=0, second=0, microsecond=0)
-    assert DayCount.objects.filter(day=noon.date(), column="exception_type", given_column="").get().count == 1
+    assert (at(noon), at(noon), counted_until(), day.count()) == (1, 0, noon, 1)
     puts(3, hour=12)
-    assert marks.exists()  # what is written now is counted live, and locks nothing
+    assert counted_until() == noon  # what is written now is counted live, and locks nothing
     assert same(TRACES, Trace.objects.all(), *QUERIES) > 1
-    puts(4, hour=10)
-    assert not marks.exists()
-    assert roll_up() == 1
-    monkeypatch.setattr(rollups.timezone, "now", lambda: noon + timedelta(hours=1))
-    assert roll_up() == 1
+
+    one = noon + timedelta(hours=1)
+    first = set(day.values_list("pk", flat=True))
+    assert (at(one), counted_until()) == (1, one)
+    assert first < set(day.values_list("pk", flat=True))  # only the hour was counted
+    assert sum(day.values_list("count", flat=True)) == 3
     same(TRACES, Trace.objects.all(), *QUERIES)
+
+    puts(4, hour=10)
+    assert counted_until() is None
+    assert (at(one), counted_until(), day.filter(pk__in=first).exists()) == (1, one, False)
+    same(TRACES, Trace.objects.all(), *QUERIES)
+
+    over = noon + timedelta(hours=12)
+    assert (at(over), counted_until()) == (1, over)
+    assert day.count() == day.values("value").distinct().count()  # each value once
+    same(TRACES, Trace.objects.all(), *QUERIES)
+
+
+def test_what_was_counted_of_a_partition_that_is_dropped_is_forgotten(committed: None, empty_index: None) -> None:
+    put_traces(some_traces(50, random.Random(1)))
+    roll_up()
+    oldest = NOW - timedelta(days=5)
+    with roles.connected_as("owner"), connection.cursor() as cursor:  # as a dropped partition, it calls no trigger
+        cursor.execute("ALTER TABLE trace DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM trace WHERE timestamp < %s", [oldest])
+        cursor.execute("ALTER TABLE trace ENABLE TRIGGER USER")
+    roll_up()
+    assert not DayCount.objects.filter(source="trace", day__lt=oldest.date()).exists()
+    assert summarize(Trace.objects.all(), TRACES.parse("after:-30d")).total == Trace.objects.count() > 0
 
 
 def test_an_hour_that_ends_is_not_counted_before_every_writer_knows(
