@@ -4,8 +4,8 @@
 
 Reads the fields of a day's traces from their bodies, and puts them into an empty index with and without all that counts
 them (triggers, rows of groups), in turns, so that both meet the same machine; then counts the day as the worker does:
-each hour when it is over, and the whole day once more in the end. Indexing is reading and putting; what S3 takes is left out. Prints JSON: the share is
-the median of the rounds.
+each hour when it is over, and the whole day once more in the end. Indexing is reading and putting; what S3 takes is
+left out. Prints JSON: the share is the median of the rounds.
 """
 
 from __future__ import annotations

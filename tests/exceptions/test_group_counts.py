@@ -3,12 +3,15 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import Count, Max, Min
 
+from dagy_console.core import roles
+from dagy_console.exceptions.index.grouping import recount_groups
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
 from tests.conftest import at_the_same_moment
@@ -108,6 +111,24 @@ def test_two_writers_and_two_deletions_at_once_leave_groups_exact(committed: Non
         return go
 
     assert at_the_same_moment(writes(11), writes(12), deletes(0), deletes(5)) == [None] * 4
+    assert kept() == counted_anew()
+
+
+def test_groups_are_counted_anew_while_others_write(committed: None, empty_index: None) -> None:
+    put_traces(some_traces(80, random.Random(6)))
+    oldest = NOW - timedelta(days=4)
+    with roles.connected_as("owner"), connection.cursor() as cursor:  # as a dropped partition, it calls no trigger
+        cursor.execute("ALTER TABLE trace DISABLE TRIGGER USER")
+        cursor.execute("DELETE FROM trace WHERE timestamp < %s", [oldest])
+        cursor.execute("ALTER TABLE trace ENABLE TRIGGER USER")
+    assert kept() != counted_anew()
+
+    def writes() -> None:
+        for step in range(10):
+            put_traces(some_traces(8, random.Random(step), first=1_000 + step * 10))
+            remove_traces([f"exceptions/org/{1_000 + step * 10}.json"])
+
+    assert at_the_same_moment(writes, recount_groups, recount_groups) == [None] * 3
     assert kept() == counted_anew()
 
 
