@@ -227,8 +227,12 @@ class Query:
     @property
     def url(self) -> str:
         """The address of the page that shows what it finds."""
-        path = address(self.listing.page)
-        return f"{path}?{urlencode({'q': self.text})}" if self.terms else path
+        return self.url_with()
+
+    def url_with(self, **parameters: str) -> str:
+        """That address, with more that it takes."""
+        path, asked = address(self.listing.page), ({"q": self.text} if self.terms else {}) | parameters
+        return f"{path}?{urlencode(asked)}" if asked else path
 
     @property
     def sort(self) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,7 +13,7 @@ from dagy_console.listing.completing import completions
 from dagy_console.listing.finding import TooBroad, count_newer, find
 from dagy_console.listing.language import BadQuery, Listing, Query
 from dagy_console.listing.pages import Page
-from dagy_console.listing.presenting import field_names, fields, ranges, sorts, summary_context, terms
+from dagy_console.listing.presenting import WHOLE, field_names, fields, ranges, sorts, summary_context, terms
 from dagy_console.listing.summary import Summary, summarize
 
 # A parameter of the box, that asks what may come next.
@@ -64,7 +63,9 @@ def search_page(
     drawn = [row(item, query) for item in found.rows]
     more_of_each = beside(found.rows) if beside else [{}] * len(drawn)
     page = page_context(request, found, ({**one, **besides} for one, besides in zip(drawn, more_of_each, strict=True)))
-    more |= _search(query) | {"page": page, "summary": summary_context(query, summarize(rows, query))}
+    whole = request.GET.get(WHOLE, "")
+    summary = summary_context(query, summarize(rows, query, whole=whole), whole=whole)
+    more |= _search(query) | {"page": page, "summary": summary}
     if found.is_first and query.sort == listing.query().sort:
         more["news"] = _news(query, query.keyset.cursor_of(found.rows[0]) if found.rows else "", 0)
     return _drawn(request, template, more)
@@ -72,9 +73,8 @@ def search_page(
 
 def _news(query: Query, top: str, count: int) -> dict[str, Any]:
     """What there is above the first row that is shown, and where to ask for it again."""
-    separator = "&" if query.terms else "?"
     return {
-        "poll_url": f"{query.url}{separator}{urlencode({POLL: top})}",
+        "poll_url": query.url_with(**{POLL: top}),
         "url": query.url,
         "count": count,
         "text": f"{MOST_NEW}+" if count > MOST_NEW else number(count),

@@ -14,6 +14,8 @@ from dagy_console.listing.summary import Bucket, FacetCount, Summary
 
 WIDTH, HEIGHT = 960, 72
 RANGES = {"1 h": "-1h", "24 h": "-24h", "7 d": "-7d", "30 d": "-30d", "all": ""}
+# The parameter that asks for all values of a facet.
+WHOLE = "values"
 _TIME_EXAMPLES = {"after": "-24h or 2026-01-15", "before": "2026-01-15T03:00Z"}
 
 
@@ -84,7 +86,8 @@ def fields(query: Query) -> dict[str, Any]:
     }
 
 
-def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
+def summary_context(query: Query, summary: Summary, *, whole: str = "") -> dict[str, Any]:
+    """`whole` names the facet that was asked for with all its values."""
     return {
         "total": summary.total,
         "at_least": summary.at_least,
@@ -93,18 +96,20 @@ def summary_context(query: Query, summary: Summary) -> dict[str, Any]:
             for key in query.listing.facets
             if key.counted and summary.facets
         ],
-        "facets": [_facet(query, facet, summary.count) for facet in summary.facets if facet.values],
+        "facets": [_facet(query, facet, summary.count, whole=whole) for facet in summary.facets if facet.values],
         "histogram": _histogram(query, summary.buckets),
     }
 
 
-def _facet(query: Query, facet: FacetCount, total: int) -> dict[str, Any]:
+def _facet(query: Query, facet: FacetCount, total: int, *, whole: str) -> dict[str, Any]:
     key = query.listing.key(facet.key)
     named = key.labels([value for value, _ in facet.values]) if key.labels else {}
     return {
         "key": facet.key,
         "label": key.heading,
         "more": max(0, facet.distinct - len(facet.values)),
+        "more_url": None if facet.key == whole else query.url_with(**{WHOLE: facet.key}),
+        "fewer_url": query.url if facet.key == whole else None,
         "values": [
             _value(query, facet.key, value, count, total) | {"label": visible(named.get(value, value)) or "none"}
             for value, count in facet.values

@@ -1,5 +1,6 @@
 """What a search adds up to: the count, the facets and the histogram, in one pass over the rows that match."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +15,7 @@ from dagy_console.listing.finding import looked_up, planned
 from dagy_console.listing.language import TIMES, Listing, Query
 from dagy_console.listing.rollups import RolledUp, begin_of, rolled_up
 
-VALUES_A_FACET = 10
+VALUES_A_FACET, VALUES_OF_A_WHOLE_FACET = 10, 200
 BUCKET_TEXT = "to_char(bucket AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')"
 MAX_BUCKETS = 96
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -64,22 +65,23 @@ class Summary:
         return next((facet.distinct for facet in self.facets if facet.key == key), 0)
 
 
-def summarize(rows: QuerySet[Any], query: Query) -> Summary:
-    """Exact counts of the query's matches among `rows`, which hold what the reader may see."""
+def summarize(rows: QuerySet[Any], query: Query, *, whole: str = "") -> Summary:
+    """Exact counts of the query's matches among `rows`, which hold what the reader may see. The facet `whole` comes
+    with more of its values than the others."""
     matching = rows.filter(looked_up(rows, query))
     try:
         with time_limit(SECONDS), planned(query):
-            return _counted(rows, matching, query)
+            return _counted(rows, matching, query, whole)
     except TookTooLong:
-        return _at_least(matching, query)
+        return _at_least(matching, query, whole)
 
 
-def _at_least(matching: QuerySet[Any], query: Query) -> Summary:
+def _at_least(matching: QuerySet[Any], query: Query, whole: str) -> Summary:
     listing = query.listing
     newest = listing.keyset.newest_first(matching)[:AT_LEAST]
     try:
         with time_limit(AT_LEAST_SECONDS), planned(query):
-            found = _grouped(newest, listing, DAY, None)
+            found = _grouped(newest, listing, DAY, None, whole)
     except TookTooLong:
         return Summary(total=None)
     count = sum(count for _, count, _ in found.get("bucket", []))
@@ -87,7 +89,7 @@ def _at_least(matching: QuerySet[Any], query: Query) -> Summary:
     return Summary(count, facets) if count < AT_LEAST else Summary(None, facets, at_least=AT_LEAST)
 
 
-def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Query) -> Summary:
+def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Query, whole: str) -> Summary:
     listing = query.listing
     bounds = matching.aggregate(oldest=Min(listing.time), newest=Max(listing.time))
     if bounds["oldest"] is None:
@@ -95,7 +97,7 @@ def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Quer
     start, end = _window(query, bounds["oldest"], bounds["newest"])
     step = next((step for step in STEPS if (end - start) / step < MAX_BUCKETS - 1), STEPS[-1])
     days = rolled_up(everything, query, start, end)
-    found = _grouped((matching.filter(days.live) if days else matching).order_by(), listing, step, days)
+    found = _grouped((matching.filter(days.live) if days else matching).order_by(), listing, step, days, whole)
     buckets = (
         _buckets(matching, listing, step)
         if days and step < HOUR
@@ -124,7 +126,7 @@ def _facet(key: str, found: list[tuple[str, int, int]]) -> FacetCount:
 
 
 def _grouped(
-    rows: QuerySet[Model], listing: Listing, step: timedelta, days: RolledUp | None
+    rows: QuerySet[Model], listing: Listing, step: timedelta, days: RolledUp | None, whole: str
 ) -> dict[str, list[tuple[str, int, int]]]:
     """Column -> (value, count, distinct values), the most frequent first; `bucket` whole, the others their top. `days`
     are counted already, and not among `rows`."""
@@ -132,7 +134,8 @@ def _grouped(
     inner, params = rows.values_list(listing.time, *columns).query.sql_with_params()
     named = ", ".join(columns)
     shown = ", ".join([*(f"('{column}', {column})" for column in columns), f"('bucket', {BUCKET_TEXT})"])
-    whole, more = _of_days(days, step) if days else ("", [])
+    counted, more = _of_days(days, step) if days else ("", [])
+    most = {key.column: VALUES_OF_A_WHOLE_FACET for key in listing.facets if key.name == whole}
     sql = f"""
     WITH together AS (
         SELECT {named}, bucket, count(*) AS count
@@ -144,7 +147,7 @@ def _grouped(
         SELECT name, value, sum(count)::bigint AS count
         FROM (
             SELECT name, value, count FROM together, LATERAL (VALUES {shown}) AS one (name, value)
-            WHERE value IS NOT NULL {whole}
+            WHERE value IS NOT NULL {counted}
         ) AS all_of_them (name, value, count)
         GROUP BY name, value HAVING sum(count) > 0
     ), ranked AS (
@@ -152,11 +155,12 @@ def _grouped(
                count(*) OVER (PARTITION BY name) AS distinct_values
         FROM counted
     )
-    SELECT name, value, count, distinct_values FROM ranked WHERE rank <= %s OR name = 'bucket' ORDER BY name, rank
+    SELECT name, value, count, distinct_values FROM ranked
+    WHERE rank <= coalesce((%s::jsonb ->> name)::int, %s) OR name = 'bucket' ORDER BY name, rank
     """
     found: dict[str, list[tuple[str, int, int]]] = {}
     with connection.cursor() as cursor:
-        values: list[Any] = [step, EPOCH, *params, *more, VALUES_A_FACET]
+        values: list[Any] = [step, EPOCH, *params, *more, json.dumps(most), VALUES_A_FACET]
         cursor.execute(sql, values)
         for name, value, count, distinct in cursor.fetchall():
             found.setdefault(name, []).append((value, count, distinct))

@@ -3,7 +3,7 @@
 
 const $ = (selector, within = document) => within.querySelector(selector);
 const OPENED = "dagy-opened";
-const named = (element) => element?.getAttribute("aria-label") || element?.title || element?.textContent.trim();
+const named = (element) => element?.dataset.again || element?.getAttribute("aria-label") || element?.title || element?.textContent.trim();
 
 // --- back from a row that was opened: on to the next from there
 document.addEventListener("click", ({ target }) => {
@@ -35,7 +35,7 @@ document.addEventListener("htmx:after:swap", () => {
   left = null;
   if (results.getBoundingClientRect().top < 0) results.scrollIntoView();
   const shown = again?.checkVisibility() ? again : $(".summary", results);
-  shown?.focus({ preventScroll: true });
+  shown?.focus({ preventScroll: !shown.dataset.again });
 });
 
 // --- repeats of a group

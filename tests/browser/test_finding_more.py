@@ -110,3 +110,15 @@ def test_on_a_phone_filters_are_a_sheet_over_the_list(open_as: OpenAs) -> None:
     assert page.evaluate("scrollY") < 200
     page.get_by_role("button", name="By field…").click()
     expect(page.get_by_role("dialog", name="Search by field")).to_be_visible()
+
+
+def test_all_values_of_a_facet_unfold_in_place(page: Page) -> None:
+    page.goto("/console/exceptions/")
+    more = page.get_by_role("link", name="more of Path")
+    more.focus()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("values=path"))
+    fewer = page.get_by_role("link", name="Fewer of Path")
+    expect(fewer).to_be_focused()
+    fewer.click()
+    expect(more).to_be_focused()

@@ -1,5 +1,6 @@
 """One search page for every list: box, terms, ranges, chart, facets, pages, for traces and audit entries alike."""
 
+import html
 import re
 
 import pytest
@@ -70,3 +71,16 @@ def test_single_fields_are_folded_into_the_address(page):
     response = page("-org:org_red", org="org_blue", before="-1s")
     assert response.status_code == 302
     assert response["Location"].endswith("?q=-org%3Aorg_red+org%3Aorg_blue+before%3A-1s")
+
+
+def test_a_facet_is_shown_whole_where_it_is_asked_for(browse, alice, bucket, indexed):
+    for number in range(13):
+        bucket.put(http_path=f"/path-{number:02}")
+    indexed()
+    browser, url = browse(alice), reverse("exceptions:list")
+    top = browser.get(url, {"q": "org:org_blue"}).content.decode()
+    assert top.count('title="/path-') == 10 and 'aria-label="3 more of Path"' in top
+    door = re.search(r'href="([^"]+)#facet-path"', top)
+    whole = browser.get(html.unescape(door[1])).content.decode()
+    assert whole.count('title="/path-') == 13 and "more of Path" not in whole
+    assert 'aria-label="Fewer of Path"' in whole and 'value="org:org_blue"' in whole
