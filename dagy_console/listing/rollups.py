@@ -143,10 +143,8 @@ def _asked_for(source: str, column: str, terms: list[Term], days: list[date]) ->
 
 def _reaching(source: str, start: datetime, end: datetime) -> dict[date, datetime]:
     """Days of the window that were counted, each with how far."""
-    found = RolledUpDay.objects.filter(
-        source=source, counted_until__isnull=False, day__gte=_day(start), day__lte=_day(end)
-    )
-    return dict(found.order_by("day").values_list("day", "counted_until"))
+    found = RolledUpDay.objects.filter(source=source, day__gte=_day(start), day__lte=_day(end)).order_by("day")
+    return {day: until for day, until in found.values_list("day", "counted_until") if until}
 
 
 def _said(query: Query) -> Span:

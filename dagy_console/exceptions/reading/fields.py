@@ -20,7 +20,7 @@ from dagy_console.exceptions.reading.json_scan import (
     skip_space,
     skip_value,
 )
-from dagy_console.exceptions.reading.tracebacks import parse
+from dagy_console.exceptions.reading.stacks import parse
 
 BODY_FIELDS = (
     "timestamp",

@@ -16,7 +16,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dagy_console.exceptions.reading.tracebacks import Frame, ParsedException, parse
+from dagy_console.exceptions.reading.foreign import LIBRARY as _FOREIGN_LIBRARY
+from dagy_console.exceptions.reading.stacks import parse
+from dagy_console.exceptions.reading.tracebacks import Frame, ParsedException
 
 VERSION = 1
 MAX_TEXT = 256 * 1024
@@ -99,7 +101,8 @@ def cut_middle(text: str, limit: int) -> str:
 
 def is_library(file: str) -> bool:
     """Whether a frame's file belongs to an installed package, to Python itself or to the platform."""
-    return _LIBRARY.match(file[-MAX_PATH:].replace("\\", "/")) is not None
+    path = file[-MAX_PATH:].replace("\\", "/")
+    return _LIBRARY.match(path) is not None or _FOREIGN_LIBRARY.match(path) is not None
 
 
 def module_name(file: str) -> str:
@@ -138,7 +141,7 @@ def _canonical(chain: tuple[ParsedException, ...], exception_type: str = "", mes
     lines += [f"frame {frame}" for frame in frames]
     if raised.syntax is not None:
         lines.append(f"syntax {module_name(raised.syntax.file)}")
-    elif not frames and not raised.exceptions:
+    elif not raised.exceptions and (not frames or _are_nameless(raised, frames)):
         lines.append(f"message {parametrize(raised.value or message)}")
     if len(chain) > 1:
         lines.append(f"root {_type_name(chain[0].type)}")
@@ -146,6 +149,11 @@ def _canonical(chain: tuple[ParsedException, ...], exception_type: str = "", mes
         members = {_canonical(member, depth=depth + 1) for member in raised.exceptions}
         lines += ["member " + member.replace("\n", "\n  ") for member in sorted(members)]
     return "\n".join(lines)
+
+
+def _are_nameless(raised: ParsedException, frames: list[str]) -> bool:
+    """Calls at the top of a JavaScript module, and of functions without a name, tell no bugs of one file apart."""
+    return raised.language == "JavaScript" and all(frame.endswith("<anonymous>") for frame in frames)
 
 
 def _type_name(name: str) -> str:

@@ -64,7 +64,7 @@ class ParsedException:
     `type` and `value` are empty where the text was cut before them. `relation` says how it hangs on the exception
     before it. `exceptions` holds the members of an exception group, each a chain of its own with the raised one last;
     `omitted` counts the members that CPython left out. `notes` are given only where they can be told from the message
-    (see `with_message`).
+    (see `with_message`). `language` is whose stack it is.
     """
 
     type: str
@@ -75,6 +75,7 @@ class ParsedException:
     exceptions: tuple[tuple[ParsedException, ...], ...] = ()
     omitted: int = 0
     syntax: SyntaxLocation | None = None
+    language: str = "Python"
 
 
 _Item: TypeAlias = "str | list[list[_Item]]"

@@ -11,7 +11,8 @@ from dagy_console.core.visible import visible
 from dagy_console.exceptions.reading.fields import BODY_FIELDS, METADATA_FIELDS, kind_of, read_long_string
 from dagy_console.exceptions.reading.fingerprints import MAX_TEXT
 from dagy_console.exceptions.reading.json_body import Body, check_json, decode_body, load_span, scan_words
-from dagy_console.exceptions.reading.tracebacks import parse, with_message
+from dagy_console.exceptions.reading.stacks import parse
+from dagy_console.exceptions.reading.tracebacks import with_message
 from dagy_console.exceptions.trace.preview.curl import build_curl
 from dagy_console.exceptions.trace.preview.frames import Section, SectionBuilder
 from dagy_console.exceptions.trace.preview.json_tree import MAX_COUNTED, Node, Span, TreeReader

@@ -77,6 +77,7 @@ class Section:
     """One exception. `relation` leads from it to the section before; `is_raised` marks the last of the chain.
 
     `members` are the chains of an exception group, each a tuple of sections. `cut` says what is not shown, or is empty.
+    `language` is whose stack it is.
     """
 
     type: str
@@ -88,6 +89,7 @@ class Section:
     syntax: SyntaxView | None
     members: tuple[tuple[Section, ...], ...]
     cut: str
+    language: str
 
 
 class SectionBuilder:
@@ -132,6 +134,7 @@ class SectionBuilder:
             syntax=self._syntax(exception),
             members=tuple(members),
             cut="; ".join(cuts),
+            language=exception.language,
         )
 
     def _runs(self, frames: list[tuple[Frame, str]], *, is_raised: bool) -> tuple[FrameRun, ...]:
