@@ -130,13 +130,13 @@ def signed_in_super_admin() -> Any:
     return client
 
 
-def fill_index(count: int) -> None:
-    """`count` rows of tracegen, moved in time so that the newest is now; then VACUUM ANALYZE."""
+def fill_index(count: int, *, ago: timedelta = timedelta()) -> None:
+    """`count` rows of tracegen, moved in time so that the newest is of now, or so long ago; then VACUUM ANALYZE."""
     from django.db import connection
 
     from dagy_console.core.partitions import ensure_partitions
 
-    shift = datetime.now(UTC) - tracegen.T0 - timedelta(seconds=tracegen.SPAN_S)
+    shift = datetime.now(UTC) - ago - tracegen.T0 - timedelta(seconds=tracegen.SPAN_S)
     span = [tracegen.T0 + shift + timedelta(days=day) for day in range(0, tracegen.SPAN_S // 86_400 + 1)]
     ensure_partitions("trace", *span)
     starts = range(0, count, CHUNK)

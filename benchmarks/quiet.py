@@ -1,10 +1,13 @@
 """What a pass of reconciliation costs where nothing has changed, by how many objects there are.
 
-    python -m embedded shell -- python benchmarks/quiet.py [--objects 10000 100000 1000000] [--passes 60]
+    python -m embedded shell -- python benchmarks/quiet.py [--objects 10000 100000 1000000] [--passes 60] [--busy]
 
 The bucket is a listing of our own making behind the console's S3 client: a server in a process of its own that speaks
 ListObjectsV2 over the keys of as many traces, held in memory; the index holds the same. So what is timed is the
 console: its requests, its comparing, its PostgreSQL. An S3 server's own time for a request comes on top of each.
+
+Of each bucket the newest 10,000 are of the last 30 days and the rest is older, so that they differ in size alone; with
+--busy all are of the last 30 days, so that the largest has a hundred times the traffic of the smallest.
 
 Prints JSON: for each size the seconds of a pass, the processor time of this process, the requests and the objects
 listed; and the growth from the smallest to the largest.
@@ -19,7 +22,7 @@ import os
 import threading
 import time
 from bisect import bisect_right
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from statistics import median
@@ -30,6 +33,7 @@ from xml.sax.saxutils import escape
 from console import fill_index, machine, open_console, percentile
 
 WARM_UP = 5
+RECENT = 10_000
 Item = tuple[str, str, int, datetime]
 
 
@@ -37,6 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--objects", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--passes", type=int, default=60)
+    parser.add_argument("--busy", action="store_true")
     options = parser.parse_args()
     listing, theirs = multiprocessing.get_context("spawn").Pipe()
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
@@ -44,9 +49,9 @@ def main() -> None:
     os.environ["AWS_ENDPOINT_URL_S3"] = f"http://127.0.0.1:{listing.recv()}"
     sizes = []
     with open_console():
-        told: dict[str, Any] = {"passes": options.passes, **machine()}
+        told: dict[str, Any] = {"passes": options.passes, "busy": options.busy, **machine()}
         for count in options.objects:
-            _fill(count, listing)
+            _fill(count, listing, busy=options.busy)
             sizes.append({"objects": count, **_passes(options.passes, listing)})
             print(sizes[-1], flush=True)
         listing.send([])
@@ -54,7 +59,7 @@ def main() -> None:
     print(json.dumps(told | {"sizes": sizes, "growth": growth}))
 
 
-def _fill(count: int, listing: Connection) -> None:
+def _fill(count: int, listing: Connection, *, busy: bool) -> None:
     """The index, and the same objects in the listing; as after a whole round."""
     from django.db import connection
     from django.utils import timezone
@@ -63,7 +68,10 @@ def _fill(count: int, listing: Connection) -> None:
 
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE trace, trace_group, trace_group_organization")
-    fill_index(count)
+    recent = count if busy else min(count, RECENT)
+    fill_index(recent)
+    if recent < count:
+        fill_index(count - recent, ago=timedelta(days=31))
     listing.send(list(Trace.objects.order_by("key").values_list("key", "etag", "size", "last_modified")))
     _requests(listing)  # it holds them when it answers
     TraceGroup.objects.update(canonical="named")

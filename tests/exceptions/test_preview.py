@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from dagy_console.exceptions.trace.preview import Preview, build_preview
 from dagy_console.exceptions.trace.preview.json_tree import Node
+from dagy_console.exceptions.trace.preview.text import is_binary
 
 BASE = "https://console.example.com"
 KEY = "exceptions/org_123/2026/01/15/103000123456_abc-123.json"
@@ -186,8 +188,12 @@ def test_notes_are_told_from_the_message() -> None:
         (b'{"a": NaN}', "The body holds NaN, which JSON does not know; other readers will refuse it."),
         (b'{"a": 1, "a": 2}', "$.a is there more than once; the last one counts."),
         (
-            gzip.compress(b"{}", mtime=0),
-            "The body looks like gzip: it was stored compressed without saying so. Download it and unpack it.",
+            gzip.compress(json.dumps(TRACE).encode(), mtime=0),
+            "The body is gzip, stored without saying so; it was unpacked to be shown.",
+        ),
+        (
+            b"\x1f\x8b\x00\x01\x02",
+            "The body begins as gzip does, and can't be unpacked: it is damaged, or something else.",
         ),
         (json.dumps(TRACE).encode("utf-16"), "The body is UTF-16, not UTF-8; it was decoded to be shown."),
         (json.dumps(TRACE).encode("utf-16-be"), "The body is UTF-16, not UTF-8; it was decoded to be shown."),
@@ -213,6 +219,26 @@ def test_notes_are_told_from_the_message() -> None:
 )
 def test_what_is_wrong_is_said(body: Any, sentence: str) -> None:
     assert sentence in preview(body).problems
+
+
+def test_a_compressed_body_is_read_like_any_other_and_a_bomb_only_to_its_limit() -> None:
+    shown = preview(gzip.compress(json.dumps(TRACE).encode(), mtime=0))
+    assert shown.exceptions == preview().exceptions and shown.raw == preview().raw and len(shown.problems) == 1
+    began = time.perf_counter()
+    bomb = preview(gzip.compress(b'{"exception_type": "' + b"x" * 200_000_000, compresslevel=1))
+    assert time.perf_counter() - began < 3
+    assert "Only the first 8.4 MB of it were unpacked; download the trace for the rest." in bomb.problems
+    cut = gzip.compress(json.dumps(TRACE).encode(), mtime=0)[:-20]
+    assert preview(cut).field("request_id") == "abc-123"
+
+
+def test_bytes_that_are_no_text_are_shown_one_by_one() -> None:
+    shown = preview(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40)
+    first, second, *_ = shown.raw.split("\n")
+    assert first == "00000000  89 50 4e 47 0d 0a 1a 0a  00 01 02 03 04 05 06 07  |.PNG............|"
+    assert second.startswith("00000010  08 09")
+    assert shown.raw_note == "No text: byte by byte, the first 4.1 KB of 10 KB."
+    assert not is_binary("Größe: 5 µm, 你好".encode() * 900)
 
 
 def test_a_missing_or_partial_metadata_is_said() -> None:

@@ -101,6 +101,7 @@ def extract_fields(
     traceback.
     """
     body = decode_body(raw)
+    truncated = truncated or body.truncated
     top = read_top_level(body)
     place = parse_key(key)
     values = {name: top.texts.get(name, "") for name in BODY_FIELDS}

@@ -4,32 +4,54 @@ from __future__ import annotations
 
 import codecs
 import json
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, replace
 from typing import Any
 
+from dagy_console.core.words import size
 from dagy_console.exceptions.reading.json_scan import ScanError
 
 MAX_CHECKED = 2_000_000
+# Of a body that was stored compressed: a few bytes may stand for gigabytes.
+MAX_UNPACKED = 8 * 1024 * 1024
+_GZIP, _GZIP_WBITS = b"\x1f\x8b", 31
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """`data` is UTF-8 (or what was meant to be); `start` is the first byte behind a byte order mark."""
+    """`data` is UTF-8 (or what was meant to be); `start` is the first byte behind a byte order mark.
+
+    `truncated` says that what was stored compressed is longer than was unpacked.
+    """
 
     data: bytes
     start: int
     problems: tuple[str, ...]
+    truncated: bool = False
 
 
 def decode_body(raw: bytes) -> Body:
-    """Bring the bytes to UTF-8. Never raises."""
-    if raw.startswith(b"\x1f\x8b"):
-        return Body(
-            raw,
-            0,
-            ("The body looks like gzip: it was stored compressed without saying so. Download it and unpack it.",),
-        )
+    """Bring the bytes to UTF-8, unpacked where they are gzip. Never raises."""
+    if raw.startswith(_GZIP):
+        return _unpacked(raw)
+    return _decoded(raw)
+
+
+def _unpacked(raw: bytes) -> Body:
+    unpacker = zlib.decompressobj(_GZIP_WBITS)
+    try:
+        data = unpacker.decompress(raw, MAX_UNPACKED)
+    except zlib.error:
+        return Body(raw, 0, ("The body begins as gzip does, and can't be unpacked: it is damaged, or something else.",))
+    body, is_cut = _decoded(data), not unpacker.eof
+    problems = ["The body is gzip, stored without saying so; it was unpacked to be shown."]
+    if unpacker.unconsumed_tail:
+        problems.append(f"Only the first {size(MAX_UNPACKED)} of it were unpacked; download the trace for the rest.")
+    return replace(body, problems=(*problems, *body.problems), truncated=is_cut)
+
+
+def _decoded(raw: bytes) -> Body:
     encoding = _utf16(raw)
     if encoding:
         text = raw.decode(encoding, "replace").lstrip("\ufeff")

@@ -18,11 +18,11 @@ from dagy_console.exceptions.trace.preview.frames import Section, SectionBuilder
 from dagy_console.exceptions.trace.preview.json_tree import MAX_COUNTED, Node, Span, TreeReader
 from dagy_console.exceptions.trace.preview.problems import find_problems
 from dagy_console.exceptions.trace.preview.request import RawRequest, RequestView, read_request, show_request
-from dagy_console.exceptions.trace.preview.text import shorten
+from dagy_console.exceptions.trace.preview.text import hex_dump, is_binary, shorten
 
 MAX_FIELD = 10_000
 MAX_MEMBER = 256 * 1024
-MAX_RAW = 256 * 1024
+MAX_RAW, MAX_HEX = 256 * 1024, 4 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,8 @@ def build_preview(
     lower-case names, `base_url` is where the request can be sent again.
     """
     body = decode_body(raw)
+    shown, note = _raw(body, size if truncated else len(body.data))
+    truncated = truncated or body.truncated
     reader = TreeReader(body.data)
     tree = reader.read(body.start)
     texts = _read_texts(body.data, reader.spans)
@@ -93,11 +95,20 @@ def build_preview(
         curl=curl.text if curl else None,
         curl_notes=curl.notes if curl else (),
         tree=tree,
-        raw=visible(body.data[body.start : body.start + MAX_RAW].decode("utf-8", "replace")),
-        raw_note=f"The first {words.size(MAX_RAW)} of {words.size(size)} are shown; download the trace for the rest."
-        if max(size, len(raw)) > MAX_RAW
-        else "",
+        raw=shown,
+        raw_note=note,
     )
+
+
+def _raw(body: Body, size: int) -> tuple[str, str]:
+    """The body as text, or where it is none as hexadecimal numbers; and what of it is not shown."""
+    if is_binary(body.data):
+        part = f", the first {words.size(MAX_HEX)} of {words.size(size)}" if size > MAX_HEX else ""
+        return hex_dump(body.data[:MAX_HEX]), f"No text: byte by byte{part}."
+    text = visible(body.data[body.start : body.start + MAX_RAW].decode("utf-8", "replace"))
+    if size <= MAX_RAW:
+        return text, ""
+    return text, f"The first {words.size(MAX_RAW)} of {words.size(size)} are shown; download the trace for the rest."
 
 
 def _read_texts(data: bytes, spans: Mapping[tuple[str, ...], Span]) -> dict[str, str]:
