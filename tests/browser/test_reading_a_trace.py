@@ -57,6 +57,8 @@ def test_the_json_tree_is_searched_by_key_value_and_path(rich: Page) -> None:
     expect(rich.locator("[data-tree-count]")).to_have_text("1 match")
     expect(rich.locator("#json li.hit")).to_contain_text("tier")
     expect(rich.locator("#json li.hit")).to_be_visible()
+    words = "({ startContainer, startOffset, endOffset }) => startContainer.data.slice(startOffset, endOffset)"
+    assert rich.evaluate(f"() => [...CSS.highlights.get('found')].map({words})") == ["gold"]
     expect(rich.locator('#json li[data-path="$.function_name"]')).to_be_hidden()
     search.fill("$.event.body.lines")
     expect(rich.locator('#json li.hit[data-path="$.event.body.lines"]')).to_be_visible()

@@ -67,6 +67,16 @@ def test_a_message_of_several_lines_is_kept_and_what_was_suppressed_is_not_taken
     assert parse(rows["js-cause"])[-1].value == "outer failed\nsecond line"
 
 
+def test_names_may_be_of_any_script() -> None:
+    (raised,) = parse(
+        "ÜberweisungFehlgeschlagen: Limit überschritten\n    at überweise (/srv/src/überweisung.ts:118:11)"
+    )
+    assert (raised.type, raised.value) == ("ÜberweisungFehlgeschlagen", "Limit überschritten")
+    assert [(frame.file, frame.line, frame.function) for frame in raised.frames] == [
+        ("/srv/src/überweisung.ts", 118, "überweise")
+    ]
+
+
 @pytest.mark.parametrize("text", [
     "Job failed\nat 2024-01-01T10:30:45 on host 7",
     "ValueError: at least (two) are needed",

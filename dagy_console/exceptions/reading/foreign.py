@@ -20,7 +20,7 @@ MAX_LINE, MAX_LINES = 2_000, 5_000
 MAX_CHAIN = 50
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_NAME = r"[A-Za-z_$][\w$]*(?:(?:\.|\+|::)[\w$]+)*"
+_NAME = r"(?:[^\W\d]|\$)[\w$]*(?:(?:\.|\+|::)[\w$]+)*"
 _HEAD = re.compile(
     r'(?:Exception in thread "[^"]*" |Uncaught \(in promise\) |Uncaught |Unhandled exception\. |Unhandled Exception: |'
     r"\(node:\d+\) \w+: )?"
