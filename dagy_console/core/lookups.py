@@ -3,7 +3,7 @@ indexes can serve. `address__within`: of a network."""
 
 from typing import Any
 
-from django.db.models import CharField, GenericIPAddressField, Lookup, TextField
+from django.db.models import CharField, ForeignKey, GenericIPAddressField, Lookup, TextField
 from django.db.models.sql.compiler import SQLCompiler
 
 
@@ -33,6 +33,6 @@ class Within(Lookup):
 
 def register() -> None:
     GenericIPAddressField.register_lookup(Within)
-    for field in (CharField, TextField):
+    for field in (CharField, TextField, ForeignKey):
         field.register_lookup(Like)
         field.register_lookup(ILike)
