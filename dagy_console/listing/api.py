@@ -76,10 +76,12 @@ class BucketOut(Schema):
 
 
 class SummaryOut(Schema):
-    """`total_is_exact` is false where counting took too long: there are at least so many then, or `total` is null."""
+    """`total_is_exact` is false where counting took too long: there are at least so many then, or `total` is null. The
+    facets are those of the newest `facets_of_newest`, of all where that is null."""
 
     total: int | None
     total_is_exact: bool
+    facets_of_newest: int | None
     facets: dict[str, list[FacetOut]]
     histogram: list[BucketOut]
 
@@ -90,6 +92,7 @@ def summary_out(listing: Listing, params: SearchParams, rows: QuerySet[Any]) -> 
     return {
         "total": summary.at_least if summary.total is None else summary.total,
         "total_is_exact": summary.total is not None,
+        "facets_of_newest": summary.of_newest,
         "facets": {
             facet.key: [{"value": value, "count": count} for value, count in facet.values] for facet in summary.facets
         },

@@ -91,6 +91,7 @@ def summary_context(query: Query, summary: Summary, *, whole: str = "") -> dict[
     return {
         "total": summary.total,
         "at_least": summary.at_least,
+        "of_newest": summary.of_newest,
         "counts": [
             counted(summary.distinct(key.name), key.heading.lower())
             for key in query.listing.facets

@@ -14,6 +14,9 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import F, Min, Q, QuerySet, TextField, Value
+from django.db.models.fields.related_lookups import RelatedIn
+from django.db.models.lookups import In
+from django.db.models.sql import Query as SqlQuery
 from django.utils import timezone
 
 from dagy_console.core.times import parse_time
@@ -67,11 +70,10 @@ class RolledUp:
 
 def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime) -> RolledUp | None:
     """For the matches of `query` among `rows` from `start` to `end`. None: they are to be counted."""
-    listing, columns = query.listing, facet_terms(query)
-    is_whole = all(term.key in TIMES or is_of_facet(listing, term) for term in query.terms)
-    # Rows that are narrowed to what somebody may see are not all that was counted.
-    if not listing.source or rows.query.where or len(columns) > 1 or not is_whole:
+    listing, asked = query.listing, _asked(rows, query)
+    if asked is None or len(asked.columns) > 1:
         return None
+    columns = asked.columns
     reaching = _reaching(listing.source, start, end)
     window = _said(query)
     days = {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
@@ -80,8 +82,29 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
     if not known or len(_joined(known)) > _MOST_PIECES:
         return None
     live = outside(listing.time, known)
-    parts = _parts(listing.source, columns, list(days))
+    parts = _parts(listing.source, asked, list(days))
     return RolledUp(listing.source, parts, list(days), hours, live) if parts else None
+
+
+def met_by_day(rows: QuerySet[Any], matching: QuerySet[Any], query: Query) -> dict[date, int] | None:
+    """How many `matching` rows each day has, of a search about the values of two facets, from the counts of pairs.
+
+    None where the search is about anything else, or no day that it asks for was counted.
+    """
+    listing, asked = query.listing, _asked(rows, query)
+    if asked is None or len(asked.columns) != 2 or not all(map(asked.names_values, asked.columns)):
+        return None
+    window = _said(query)
+    reaching = _reaching(listing.source, *window)
+    days = {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
+    if not days:
+        return None
+    live = matching.filter(outside(listing.time, sorted((begin_of(day), until) for day, until in days.items())))
+    inner, params = live.order_by().values_list(listing.time).query.sql_with_params()
+    (one, ones), (other, others) = ((column, asked.values(column)) for column in asked.columns)
+    with connection.cursor() as cursor:
+        cursor.execute(_MET.format(inner=inner), (listing.source, one, ones, ones, other, others, list(days), *params))
+        return dict(cursor.fetchall())
 
 
 def hourly(
@@ -121,12 +144,57 @@ def full_hours(source: str, edges: Sequence[datetime]) -> list[Span]:
     return [span for window in pairwise(edges) for span in _hours(reaching, window)]
 
 
-def _parts(source: str, columns: dict[str, list[Term]], days: list[date]) -> list[Part] | None:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a search asks for: terms of facets by column, of which one may be narrowed to what the reader may see."""
+
+    columns: dict[str, list[Term]]
+    visible: tuple[str, list[str]] | None
+
+    def names_values(self, column: str) -> bool:
+        """Whether the values are told without looking at those that there are."""
+        terms = self.columns[column]
+        seen = self.visible is not None and self.visible[0] == column
+        return seen or not any("*" in term.value or term.negated for term in terms)
+
+    def values(self, column: str) -> list[str]:
+        """Where they are told."""
+        terms = self.columns[column]
+        if self.visible is not None and self.visible[0] == column:
+            return selected(terms, self.visible[1])
+        return selected(terms, {term.value for term in terms})
+
+
+def _asked(rows: QuerySet[Any], query: Query) -> _Asked | None:
+    """None: about what is not counted, or among rows that are narrowed otherwise than to values of a facet."""
+    listing, columns = query.listing, facet_terms(query)
+    if not listing.source or not all(term.key in TIMES or is_of_facet(listing, term) for term in query.terms):
+        return None
+    if not rows.query.where:
+        return _Asked(columns, None)
+    visible = _narrowed_to(rows)
+    if visible is None or visible[0] not in {key.column for key in listing.facets}:
+        return None
+    return _Asked({visible[0]: []} | columns, visible)
+
+
+def _narrowed_to(rows: QuerySet[Any]) -> tuple[str, list[str]] | None:
+    """Column and values, where they are the only condition (`Actor.scoped`)."""
+    where = rows.query.where
+    only = where.children[0] if len(where.children) == 1 and not where.negated else None
+    if not isinstance(only, In | RelatedIn) or isinstance(only.rhs, SqlQuery):
+        return None
+    return str(only.lhs.target.column), [str(value) for value in only.rhs]
+
+
+def _parts(source: str, asked: _Asked, days: list[date]) -> list[Part] | None:
     """None: the search asks for so many values that counting the rows is as good."""
-    if not columns:
+    if not asked.columns:
         return [EVERYTHING]
-    ((column, terms),) = columns.items()
-    if all(term.negated for term in terms):
+    ((column, terms),) = asked.columns.items()
+    if asked.names_values(column):
+        parts = [Part(column, asked.values(column), 1)]
+    elif all(term.negated for term in terms):
         refused = [replace(term, negated=False) for term in terms]
         parts = [EVERYTHING, Part(column, _asked_for(source, column, refused, days), -1)]
     else:
@@ -280,6 +348,15 @@ def _write(source: str, listing: Listing, rows: QuerySet[Any], day: date, span: 
         cursor.execute(f"{counted} {_HOURS.format(hours=' UNION ALL '.join(hours))}", [*params, source])
 
 
+_MET = """
+SELECT day, sum(count)::bigint FROM (
+    SELECT day, count FROM listing_daycount
+    WHERE source = %s AND given_column = %s AND given_value = ANY(%s::text[])
+      AND given_hash IN (SELECT hashtextextended(given, 0) FROM unnest(%s::text[]) AS given)
+      AND "column" = %s AND value = ANY(%s::text[]) AND day = ANY(%s)
+    UNION ALL SELECT (moment AT TIME ZONE 'UTC')::date, count(*) FROM ({inner}) AS live (moment) GROUP BY 1
+) AS counted GROUP BY day
+"""
 _HOURLY = """
 SELECT value, hour, count FROM listing_hourcount
 WHERE source = %s AND "column" = %s AND value = ANY(%s::text[]) AND hour = ANY(%s)

@@ -173,7 +173,7 @@ def test_a_summary_adds_up_what_the_list_shows(api, alice, three):
 
 def test_a_summary_of_nothing_is_empty_and_exact(api, alice, three):
     answer = api(alice).get("/admin/exceptions/summary", {"org_id": "org_nowhere"}).json()
-    assert answer == {"total": 0, "total_is_exact": True, "facets": {}, "histogram": []}
+    assert answer == {"total": 0, "total_is_exact": True, "facets_of_newest": None, "facets": {}, "histogram": []}
 
 
 @pytest.mark.parametrize("path", ["/admin/exceptions", "/admin/exceptions/summary"])

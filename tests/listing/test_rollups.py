@@ -10,17 +10,19 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
+from dagy_console.accounts.models import Organization
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
 from dagy_console.core import roles
 from dagy_console.core.database import TookTooLong
+from dagy_console.core.permissions import Permission
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.models import Trace
 from dagy_console.exceptions.search import TRACES
 from dagy_console.listing import rollups, summary
 from dagy_console.listing.language import Listing
 from dagy_console.listing.models import DayCount, RolledUpDay
-from dagy_console.listing.rollups import roll_up, rolled_up
+from dagy_console.listing.rollups import met_by_day, roll_up, rolled_up
 from dagy_console.listing.summary import summarize
 from dagy_console.runs.models import Run
 from dagy_console.runs.search import RUNS
@@ -130,8 +132,55 @@ def test_the_record_is_counted_and_a_reader_of_a_part_of_it_has_it_counted_anew(
     monkeypatch.setattr(rollups.timezone, "now", lambda: NOW.replace(hour=0))
     roll_up()
     assert same(ENTRIES, AuditEntry.objects.all(), "") == 0  # nothing is over yet
-    mine = Run.objects.filter(organization="org_blue")
-    assert rolled_up(mine, RUNS.query(), NOW - timedelta(days=20), NOW) is None
+    mine = AuditEntry.objects.filter(org_id="org_blue").exclude(action="x")
+    assert rolled_up(mine, ENTRIES.query(), NOW - timedelta(days=20), NOW) is None
+
+
+def test_who_sees_some_organizations_has_their_counts(bob: Any, as_actor: Any) -> None:
+    Organization.objects.create(id="org_grey", name="Grey")
+    for number, (org, status) in enumerate([("org_blue", "FAILED"), ("org_blue", "QUEUED"), ("org_grey", "FAILED")]):
+        run = a_run(org, name=f"flow-{number}")
+        Run.objects.filter(pk=run.pk).update(created_at=NOW - timedelta(days=3 + number), status=status)
+    roll_up()
+    mine = as_actor(bob).scoped(Run.objects.all(), Permission.RUNS_READ)
+    queries = ("", "after:-20d", "org:org_blue", "org:org_grey", "-org:org_blue", "org:org_*")
+    assert same(RUNS, mine, *queries) == len(queries)
+    assert summarize(mine, RUNS.query()).total == 2
+    same(RUNS, mine, "status:FAILED", "-status:FAILED org:org_blue")
+    assert same(RUNS, Run.objects.none(), "") == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_two_facets_the_total_and_the_days_are_exact_where_the_rest_would_take_too_long(
+    db: None, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(seed)
+    put_traces(some_traces(300, chance))
+    roll_up()
+    put_traces(
+        [a_trace(500 + number, NOW - timedelta(days=6), chance) for number in range(9)]
+    )  # on a day that was counted
+    texts = ("type:ValueError org:org_1", "type:ValueError org:org_1 org:org_2", "group:f1 method:POST before:-3d",
+             "method:GET type:KeyError after:-100h")  # fmt: skip
+    exact = [summarize(Trace.objects.all(), TRACES.parse(text)) for text in texts]
+    monkeypatch.setattr(summary, "MOST_LIVE", 0)
+    monkeypatch.setattr(summary, "AT_LEAST", 5)
+    for text, expected in zip(texts, exact, strict=True):
+        found = summarize(Trace.objects.all(), TRACES.parse(text))
+        assert (found.total, found.of_newest) == (expected.total, 5), text
+        assert sum(bucket.count for bucket in found.buckets) == expected.total
+        assert found.buckets[-1].start == expected.buckets[-1].start.replace(hour=0, minute=0)
+        assert sum(count for facet in found.facets for _, count in facet.values if facet.key == "type") == 5
+
+
+@pytest.mark.parametrize(
+    "text", ["type:V* org:org_1", "-type:KeyError org:org_1", "type:KeyError words", "type:KeyError"]
+)
+def test_of_other_searches_no_pairs_are_known(db: None, text: str) -> None:
+    put_traces(some_traces(30, random.Random(1)))
+    roll_up()
+    rows, query = Trace.objects.all(), TRACES.parse(text)
+    assert met_by_day(rows, rows.filter(query.as_q()), query) is None
 
 
 def test_a_day_under_way_is_counted_an_hour_at_a_time(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
