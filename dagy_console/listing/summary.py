@@ -28,9 +28,9 @@ STEPS = [
 EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 SECONDS = 0.1
 # Where that was not enough, or would not be: of how many of the newest the facets are then.
-AT_LEAST, AT_LEAST_SECONDS = 10_000, 0.3
+AT_LEAST, AT_LEAST_SECONDS = 2_000, 0.3
 # Counting so many row by row takes longer than that.
-MOST_LIVE = 40_000
+MOST_LIVE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
