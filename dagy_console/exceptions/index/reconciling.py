@@ -35,7 +35,7 @@ from dagy_console.core import leases, storage
 from dagy_console.core.database import database_time
 from dagy_console.core.errors import ConsoleError
 from dagy_console.exceptions.bucket import traces_bucket
-from dagy_console.exceptions.index.grouping import claim_groups, recount_groups
+from dagy_console.exceptions.index.grouping import claim_groups
 from dagy_console.exceptions.index.indexing import (
     UNREADABLE,
     IndexedTrace,
@@ -348,8 +348,8 @@ def read_trace(item: storage.ListedObject) -> IndexedTrace | None:
 def rebuild(*, restart: bool, report: Callable[[Findings, str], None]) -> Findings:
     """Settle the whole bucket now, from where the last try stopped.
 
-    With `restart` from the beginning, and groups are counted anew. Calls `report` after each page of the listing. It
-    keeps a place of its own and waits for no other process: what two of them do agrees.
+    With `restart` from the beginning. Calls `report` after each page of the listing. It keeps a place of its own and
+    waits for no other process: what two of them do agrees.
     """
     IndexState.objects.get_or_create(pk=1)
     this = IndexState.objects.filter(pk=1)
@@ -363,8 +363,6 @@ def rebuild(*, restart: bool, report: Callable[[Findings, str], None]) -> Findin
             total.add(stretch.findings)
             this.update(rebuild_position=stretch.upto)
             report(total, stretch.upto)
-    if restart:
-        recount_groups()
     this.update(rebuild_position="", complete_at=F("rebuild_started_at"), refused=total.refused, refused_so_far=0)
     this.update(checked_at=timezone.now(), problem=_trouble(this.get()))
     return total

@@ -11,6 +11,7 @@ from dagy_console.audit.recorder import record
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.words import counted, number
+from dagy_console.exceptions.index.grouping import recount_groups
 from dagy_console.exceptions.index.reconciling import Findings, rebuild
 
 
@@ -19,7 +20,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--restart", action="store_true", help="begin at the first key, not where the last try stopped"
+            "--restart",
+            action="store_true",
+            help="begin at the first key, not where the last try stopped, and count groups anew",
         )
 
     def handle(self, *args: Any, restart: bool, **options: Any) -> None:
@@ -32,6 +35,8 @@ class Command(BaseCommand):
 
         try:
             found = rebuild(restart=restart, report=report)
+            if restart:
+                recount_groups()
         except ConsoleError as error:
             raise CommandError(f"{error.detail} What was indexed stays; run the command again to go on.") from None
         _record(Action.REINDEX_FINISHED, {"listed": found.listed, "read": found.read, "removed": found.removed})
