@@ -78,7 +78,12 @@ def summarize(rows: QuerySet[Any], query: Query, *, whole: str = "") -> Summary:
         days = met_by_day(rows, matching, query)
         if not days or sum(days.values()) <= MOST_LIVE:
             return _counted(rows, matching, query, whole)
-    return _of_newest(matching, query, whole, days)
+    found = _of_newest(matching, query, whole, days)
+    if found.total and found.of_newest is None:
+        # So few that the machine was slow, and not the search.
+        with suppress(TookTooLong), time_limit(AT_LEAST_SECONDS), planned(query):
+            return _counted(rows, matching, query, whole)
+    return found
 
 
 def _of_newest(matching: QuerySet[Any], query: Query, whole: str, days: dict[date, int] | None) -> Summary:
@@ -92,7 +97,7 @@ def _of_newest(matching: QuerySet[Any], query: Query, whole: str, days: dict[dat
         found = {}
     count = sum(count for _, count, _ in found.get("bucket", []))
     facets = [_facet(key.name, found.get(key.column, [])) for key in listing.facets]
-    if days:
+    if days and any(days.values()):
         return Summary(sum(days.values()), facets, _of_days_alone(days, query), of_newest=count)
     if not found:
         return Summary(total=None)

@@ -1,14 +1,14 @@
-"""What templates say by core.words and core.times, and how they draw JSON trees."""
+"""What templates say by core.words and core.times, and how they draw what there is too much of for includes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import wraps
-from typing import Protocol
+from typing import Any, Protocol
 
 from django import template
-from django.utils.html import escape, format_html
+from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from dagy_console.core import times, words
@@ -96,6 +96,44 @@ def caret(position: int | None) -> str:
 def pairs(mapping: Mapping[str, object]) -> list[tuple[str, object]]:
     """List names and values. `mapping.items` in a template would find a member that is called "items" first."""
     return list(mapping.items())
+
+
+@register.simple_tag
+def bars(histogram: Mapping[str, Any], plain: object = "") -> SafeString:
+    """A chart's bars, each a door (templates/components/histogram.html). A tag and not an include, for there are ninety
+    of them."""
+    height = histogram["view_height"]
+    return format_html_join(
+        "\n",
+        '<a href="{}"{}{} tabindex="-1"><title>{}</title>'
+        '<rect class="bar-hit" x="{}" y="0" width="{}" height="{}" />'
+        '<rect class="bar-fill" x="{}" y="{}" width="{}" height="{}" rx="1" /></a>',
+        (
+            (
+                bar["url"],
+                "" if plain else format_html(' hx-get="{}"', bar["url"]),
+                mark_safe(' class="hot"') if bar["hot"] else "",
+                *(bar["label"], bar["x"], bar["width"], height),
+                *(bar["x"], bar["y"], bar["width"], bar["height"]),
+            )
+            for bar in histogram["buckets"]
+        ),
+    )
+
+
+@register.simple_tag
+def facet_door(value: Mapping[str, Any], plain: object = "") -> SafeString:
+    """A facet's value that is neither chosen nor excluded (templates/components/facets.html). A tag and not an include,
+    for there are sixty of them."""
+    add, exclude, label = value["add_url"], value["exclude_url"], value["label"]
+    swaps = ("", "") if plain else (format_html(' hx-get="{}"', add), format_html(' hx-get="{}"', exclude))
+    return format_html(
+        '<a href="{}"{} title="{}"><bdi class="name">{}</bdi> <span class="count">{}</span></a>'
+        '<a class="without" href="{}"{} aria-label="Without {}" title="Without {}">−</a>'
+        '<svg class="share" aria-hidden="true" focusable="false"><rect width="{}%" height="2" /></svg>',
+        *(add, swaps[0], label, label, words.number(value["count"])),
+        *(exclude, swaps[1], label, label, value["share"]),
+    )
 
 
 @register.simple_tag
