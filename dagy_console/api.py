@@ -6,6 +6,8 @@ from dagy_console.accounts.api_keys.api import router as api_keys
 from dagy_console.accounts.impersonation.api import router as impersonations
 from dagy_console.accounts.sessions.api import router as sessions
 from dagy_console.accounts.team.api import router as team
+from dagy_console.alerts.channels.api import router as channels
+from dagy_console.alerts.deliveries.api import router as deliveries
 from dagy_console.audit.api import router as audit
 from dagy_console.core.api import ConsoleApi
 from dagy_console.core.http import read_only
@@ -38,6 +40,8 @@ for router in (
     exceptions,
     deletions,
     groups,
+    channels,
+    deliveries,
     audit,
 ):
     api.add_router("", router)

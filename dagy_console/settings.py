@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "dagy_console.audit",
     "dagy_console.accounts",
     "dagy_console.customers",
+    "dagy_console.alerts",
     "dagy_console.runs",
     "dagy_console.exceptions",
     "dagy_console.demo",
@@ -166,6 +167,12 @@ CELERY_BEAT_SCHEDULE = {
     "end-impersonations": {"task": "accounts.end_impersonations", "schedule": 30, "options": {"expires": 30}},
     "lift-due-suspensions": {"task": "customers.lift_due_suspensions", "schedule": 10, "options": {"expires": 10}},
     "send-mails": {"task": "core.send_mails", "schedule": 10, "options": {"expires": 10}},
+    "deliver-alerts": {"task": "alerts.deliver_due", "schedule": 5, "options": {"expires": 5}},
+    "remove-old-deliveries": {
+        "task": "alerts.remove_old",
+        "schedule": crontab(hour=3, minute=50),
+        "options": {"expires": 3600},
+    },
     "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
@@ -275,6 +282,13 @@ MAIL = env.mail("DAGY_EMAIL_URL")
 # Mails go out by core.mail alone: what a library would send by itself goes nowhere.
 EMAIL_BACKEND = "django.core.mail.backends.dummy.EmailBackend"
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("DAGY_EMAIL_FROM", "Dagy Console <console@localhost>")
+
+# --- Channels of alerts ----------------------------------------------------------------------------------------------
+# Hosts and networks that may be asked by http, and though they are inside.
+CHANNEL_ALLOWED_HOSTS = env.names("DAGY_CHANNEL_ALLOWED_HOSTS")
+# Where Slack's webhooks and PagerDuty's events go, so that a receiver of one's own can stand in.
+SLACK_URL = env.text("DAGY_SLACK_URL", "https://hooks.slack.com").rstrip("/")
+PAGERDUTY_URL = env.text("DAGY_PAGERDUTY_URL", "https://events.pagerduty.com").rstrip("/")
 
 # --- Headers ---------------------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS

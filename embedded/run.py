@@ -119,6 +119,7 @@ class _Running:
         }
         environment.setdefault("DAGY_SECRET_KEY", kept["django_secret_key"])
         environment.setdefault("DAGY_LOG_FORMAT", "console")
+        environment.setdefault("DAGY_CHANNEL_ALLOWED_HOSTS", "127.0.0.1")
         environment.setdefault("DAGY_EMAIL_URL", f"file://{self.profile.directory / 'mail'}")
         environment.pop("DAGY_DEBUG", None)
         return environment | self.stack.marker()
@@ -152,6 +153,7 @@ class _Running:
         for name, email in DEMO_PEOPLE.items():
             _say(f"  {name.replace('_', ' '):<12} {email:<20} {passwords[name]}")
         _say("\nDAGY_REQUIRE_MFA is off here: elsewhere super admins need a second factor.")
+        _say("Channels of alerts may ask 127.0.0.1 here: elsewhere only public addresses, by https.")
         _say(f"Data: {self.profile.directory}")
         if "postgres" in self.stack.own:
             _say(f"Database: {data_directory(self.profile)}")

@@ -16,6 +16,7 @@ from dagy_console.accounts.credentials import IMPERSONATING, actor_for, bearer
 from dagy_console.accounts.impersonation import services as impersonation
 from dagy_console.accounts.models import ApiKey, Impersonation, Invitation, Membership, Organization, Suspension, User
 from dagy_console.accounts.team import services as team
+from dagy_console.alerts.channels import services as channels
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.database import horizon
@@ -110,6 +111,14 @@ GIVEN_PAGES |= {
     "schedules:schedule": ("GET", {}, 200),
     "schedules:pause": ("POST", {"paused": "1"}, 302),
     "schedules:delete": ("POST", {}, 302),
+    "channels:list": ("GET", {}, 200),
+    "channels:new": ("GET", {}, 200),
+    "channels:channel": ("GET", {}, 200),
+    "channels:test": ("POST", {}, 302),
+    "channels:rotate": ("POST", {}, 409),
+    "channels:delete": ("POST", {}, 302),
+    "deliveries:list": ("GET", {}, 200),
+    "deliveries:resend": ("POST", {}, 302),
     "runs:stuck": ("GET", {}, 200),
     "runs:many": ("GET", {"q": "status:QUEUED"}, 200),
     "runs:new": ("GET", {}, 200),
@@ -148,6 +157,15 @@ GIVEN_OPERATIONS = {
     "GET /secrets": ({}, 200),
     "PUT /secrets/{name}": ({"value": "hunter2hunter2"}, 422),
     "DELETE /secrets/{name}": ({"?": "org_id=org_blue"}, 404),
+    "GET /notifications/channels": ({}, 200),
+    "POST /notifications/channels": ({"name": "x", "channel_type": "fax", "config": {}, "org_id": "org_blue"}, 422),
+    "GET /notifications/channels/{channel_id}": ({}, 200),
+    "PATCH /notifications/channels/{channel_id}": ({"name": "Other"}, 200),
+    "DELETE /notifications/channels/{channel_id}": ({}, 204),
+    "POST /notifications/channels/{channel_id}/test": ({}, 202),
+    "POST /notifications/channels/{channel_id}/rotate": ({}, 409),
+    "GET /notifications/deliveries": ({}, 200),
+    "POST /notifications/deliveries/{delivery_id}/resend": ({}, 409),
     "GET /schedules": ({}, 200),
     "POST /schedules": ({"flow": "nightly", "cron": "0 6 * * *"}, 422),
     "PATCH /schedules/{schedule_id}": ({"paused": True}, 200),
@@ -193,6 +211,11 @@ ARGUMENTS = {
     "accounts:member": "org user",
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
+    "channels:channel": "channel",
+    "channels:test": "channel",
+    "channels:rotate": "channel",
+    "channels:delete": "channel",
+    "deliveries:resend": "delivery",
     "schedules:schedule": "schedule",
     "schedules:pause": "schedule",
     "schedules:delete": "schedule",
@@ -263,6 +286,9 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
     browse(charlie)
     run = a_run("org_blue")
     TaskRun.objects.create(run=run, task_id="load", position=0, name="load", status="PENDING")
+    channel = channels.create_channel(
+        actor=owner, org_id="org_blue", name="Ops", channel_type="email", config={"to": ["ops@blue.example"]}
+    )
     now = horizon()
     return {
         "key": key,
@@ -281,6 +307,8 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "flow": str(run.flow_id),
         "run": str(run.pk),
         "schedule": str(a_schedule(run.flow).pk),
+        "channel": str(channel.pk),
+        "delivery": str(channels.test_channel(actor=owner, channel_id=channel.pk).id),
         "task_id": "load",
         "deed": "cancel",
         "name": "nosuch",

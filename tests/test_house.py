@@ -24,6 +24,10 @@ from dagy_console.accounts.sessions import services as sessions
 from dagy_console.accounts.sessions.selectors import visible_to as sessions_visible_to
 from dagy_console.accounts.team import services as team
 from dagy_console.accounts.team.selectors import visible_to as members_visible_to
+from dagy_console.alerts.channels import services as channels
+from dagy_console.alerts.deliveries import services as deliveries
+from dagy_console.alerts.models import Channel, Delivery
+from dagy_console.alerts.search import CHANNELS, DELIVERIES
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -164,6 +168,16 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         schedules.delete_schedule: lambda: schedules.delete_schedule(
             actor=actor, schedule_id=Schedule.objects.get().pk
         ),
+        channels.create_channel: lambda: channels.create_channel(
+            actor=actor, org_id="org_blue", name="Ops", channel_type="webhook", config={"url": "https://x.example/"}
+        ),
+        channels.change_channel: lambda: channels.change_channel(
+            actor=actor, channel_id=Channel.objects.get().pk, name="Other"
+        ),
+        channels.rotate_secret: lambda: channels.rotate_secret(actor=actor, channel_id=Channel.objects.get().pk),
+        channels.test_channel: lambda: channels.test_channel(actor=actor, channel_id=Channel.objects.get().pk),
+        deliveries.resend: lambda: _resend(actor),
+        channels.delete_channel: lambda: channels.delete_channel(actor=actor, channel_id=Channel.objects.get().pk),
         secrets.keep_secret: lambda: secrets.keep_secret(
             actor=actor, org_id="org_blue", name="DB_PASSWORD", value="correct horse"
         ),
@@ -176,7 +190,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling, many, schedules, secrets)
+    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, groups, deletion, *runs)
     services = {
         function
@@ -191,6 +205,11 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         before = AuditEntry.objects.count()
         call()
         assert AuditEntry.objects.count() > before, service.__name__
+
+
+def _resend(actor):
+    Delivery.objects.update(status="dead", next_at=None)
+    deliveries.resend(actor=actor, delivery_id=Delivery.objects.get().id)
 
 
 @pytest.mark.parametrize(
@@ -275,6 +294,8 @@ def test_every_list_is_made_in_the_listing_room():
         RUNS,
         SCHEDULES,
         SECRETS,
+        CHANNELS,
+        DELIVERIES,
     ],
     ids=lambda listing: listing.page,
 )
@@ -294,6 +315,8 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "runs:list": runs_visible_to(SYSTEM),
         "schedules:list": schedules_visible_to(SYSTEM),
         "secrets:list": secrets_visible_to(SYSTEM),
+        "channels:list": Channel.objects,
+        "deliveries:list": Delivery.objects,
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open", "first": "-1h"}.get(key.name, "x")

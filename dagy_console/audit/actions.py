@@ -57,6 +57,12 @@ class Action(StrEnum):
     SESSIONS_REVOKED = "session.revoked", "Ended sessions and access tokens", Nature.CREDENTIALS
     TRACE_READ = "trace.read", "Read a trace", Nature.READS
     TRACE_DOWNLOADED = "trace.downloaded", "Downloaded a trace", Nature.READS
+    CHANNEL_CREATED = "channel.created", "Made a channel for alerts"
+    CHANNEL_CHANGED = "channel.changed", "Changed a channel for alerts"
+    CHANNEL_DELETED = "channel.deleted", "Deleted a channel for alerts"
+    CHANNEL_TESTED = "channel.tested", "Sent a test message by a channel"
+    CHANNEL_SECRET_ROTATED = "channel.secret_rotated", "Gave a webhook another secret"
+    DELIVERY_RESENT = "delivery.resent", "Had a message sent again"
     GROUP_CHANGED = "group.changed", "Set the status of a group of traces"
     GROUP_REOPENED = "group.reopened", "Reopened a group that came back"
     DELETION_STARTED = "deletion.started", "Started to delete traces"

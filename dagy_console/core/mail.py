@@ -16,6 +16,7 @@ import structlog
 from celery import current_app
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
+from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -113,7 +114,7 @@ def _deliver(mail_id: int) -> Outcome:
     try:
         _hand_to_server(row)
     except (OSError, ValueError, smtplib.SMTPException) as error:
-        given_up = _is_final(error) or row.attempts >= MOST_ATTEMPTS
+        given_up = is_final(error) or row.attempts >= MOST_ATTEMPTS
         row.next_at = None if given_up else timezone.now() + _pause(row.attempts)
         row.problem = f"{type(error).__name__}: {error}"[:500]
         row.text = "" if given_up else row.text
@@ -127,21 +128,25 @@ def _deliver(mail_id: int) -> Outcome:
 
 def _hand_to_server(row: OutgoingMail) -> None:
     """Raises OSError and SMTPException of the server, ValueError where the address can't be one."""
-    options = dict(settings.MAIL or {})
-    connection = get_connection(options.pop("backend"), **options)
     # The same for each try: who gets a mail twice can tell that it is one.
     name = f"<mail-{row.pk}-{row.created_at:%Y%m%d%H%M%S}@{urlsplit(settings.BASE_URL).hostname}>"
     headers = {"Message-ID": name, "Auto-Submitted": "auto-generated"}
     EmailMessage(
-        row.subject, row.text, settings.DEFAULT_FROM_EMAIL, row.to, connection=connection, headers=headers
+        row.subject, row.text, settings.DEFAULT_FROM_EMAIL, row.to, connection=connection(), headers=headers
     ).send()
+
+
+def connection() -> BaseEmailBackend:
+    """To the server of DAGY_EMAIL_URL, which is set."""
+    options = dict(settings.MAIL or {})
+    return get_connection(options.pop("backend"), **options)
 
 
 # What the server says of a mail, and not of itself: a wrong password or a full queue are no reason to give mails up.
 _ABOUT_THIS_MAIL = (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError, ValueError)
 
 
-def _is_final(error: Exception) -> bool:
+def is_final(error: Exception) -> bool:
     """Whether another try would be told the same: the server refused this mail for good (5xx), or it can't be one."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return all(code >= 500 for code, _ in error.recipients.values())

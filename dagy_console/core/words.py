@@ -23,6 +23,8 @@ TONES = {
     "success": "",
     "denied": "warn",
     "failed": "danger",
+    "dead": "danger",
+    "sent": "ok",
     "timed_out": "danger",
     "queued": "",
     "running": "accent",

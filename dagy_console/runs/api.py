@@ -18,10 +18,10 @@ from dagy_console.core.api import (
     problems,
 )
 from dagy_console.core.http import refuse_other_sites
+from dagy_console.core.organizations import org_of
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.api import ListParams, list_page, parsed
 from dagy_console.runs import bundles, logs, selectors, stuck
-from dagy_console.runs.organizations import org_of
 from dagy_console.runs.search import DEPLOYMENTS, FLOWS, RUNS
 from dagy_console.runs.serializers import (
     artifact_out,

@@ -30,6 +30,9 @@ PAGES = {
     "own sessions": "/console/account/sessions/",
     "impersonations": "/console/impersonations/",
     "impersonate": "/console/impersonations/new/",
+    "channels": "/console/alerts/channels/",
+    "new channel": "/console/alerts/channels/new/",
+    "deliveries": "/console/alerts/deliveries/",
     "schedules": "/console/runs/schedules/",
     "new schedule": "/console/runs/schedules/new/",
     "secrets": "/console/runs/secrets/",
@@ -81,6 +84,26 @@ def test_a_deletion_has_no_barriers_from_the_question_to_its_end(page: Page, sta
     page.get_by_role("button", name="Delete 1 trace").click()
     expect(page.get_by_text("1 of 1 deleted", exact=True)).to_be_visible()
     assert violations(page) == {}
+
+
+def test_a_channel_and_its_test_message_have_no_barriers(page: Page) -> None:
+    page.goto("/console/alerts/channels/new/")
+    page.get_by_label("Name").fill("Night shift")
+    page.get_by_label("Type").select_option("webhook")
+    page.get_by_label("Webhook: URL").fill("https://hooks.nowhere.invalid/alerts")
+    page.get_by_role("button", name="Make the channel").click()
+    expect(page.get_by_text("Copy it now: it is shown this once.")).to_be_visible()
+    assert violations(page) == {}
+    page.get_by_role("link", name="I have it").click()
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_text("Test of the channel Night shift")).to_be_visible()
+    page.wait_for_timeout(1_500)
+    page.reload()
+    expect(page.get_by_text("There is no host hooks.nowhere.invalid.").first).to_be_visible()
+    assert violations(page) == {}
+    for path in ("/console/alerts/channels/", "/console/alerts/deliveries/"):
+        page.goto(path)
+        assert violations(page) == {}, path
 
 
 def test_a_group_what_is_behind_it_and_two_traces_have_no_barriers(page: Page, stack: Stack) -> None:

@@ -188,6 +188,7 @@ def test_health_names_each_part(client, db, bucket):
         "beat",
         "trace index",
         "runs",
+        "alerts",
         "rate limit",
         "checks",
     }

@@ -6,9 +6,9 @@ from uuid import UUID
 from ninja import Field, Query, Schema, Status
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
+from dagy_console.core.organizations import org_of
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.api import ListParams, list_page
-from dagy_console.runs.organizations import org_of
 from dagy_console.runs.schedules import selectors, services
 from dagy_console.runs.schedules.presenting import schedule_out
 from dagy_console.runs.search import SCHEDULES

@@ -5,9 +5,9 @@ from typing import Any
 from ninja import Field, Query, Schema, Status
 
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text
+from dagy_console.core.organizations import org_of
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.api import ListParams, list_page
-from dagy_console.runs.organizations import org_of
 from dagy_console.runs.search import SECRETS
 from dagy_console.runs.secrets import selectors, services
 from dagy_console.runs.secrets.presenting import secret_out

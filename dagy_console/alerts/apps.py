@@ -1,0 +1,16 @@
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = "dagy_console.alerts"
+    label = "alerts"
+
+    def ready(self) -> None:
+        from dagy_console.alerts import outbox
+        from dagy_console.core import health, navigation
+        from dagy_console.core.permissions import Permission
+
+        navigation.register(
+            "alerts", "Alerts", url_name="channels:list", key="l", order=25, permission=Permission.NOTIFICATIONS_READ
+        )
+        health.register("alerts", outbox.check)

@@ -1,0 +1,174 @@
+"""Making, changing, testing and deleting channels. What is secret in them is told once, by whoever makes it."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from dagy_console.accounts.models import Organization
+from dagy_console.alerts import outbox
+from dagy_console.alerts.channels import selectors
+from dagy_console.alerts.kinds import KINDS, webhook
+from dagy_console.alerts.messages import Event, Message, Severity
+from dagy_console.alerts.models import Channel, ChannelType, Delivery
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import record
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import Conflict, Invalid, PermissionDenied
+from dagy_console.core.permissions import Permission
+from dagy_console.core.times import to_rfc3339
+
+MOST, LONGEST_NAME = 50, 100
+
+
+@transaction.atomic
+def create_channel(
+    *, actor: Actor, org_id: str, name: str, channel_type: str, config: dict[str, Any], is_last_resort: bool = False
+) -> Channel:
+    """`org_id` "" makes one of the platform, which only its staff may.
+
+    Raises PermissionDenied; Invalid (the name, the type, the config, too many).
+    """
+    _require(actor, org_id)
+    if channel_type not in KINDS:
+        raise Invalid.field("channel_type", f"must be one of {', '.join(ChannelType.values)}")
+    organization = _organization(org_id)
+    channel = Channel(organization=organization, name=_name(name), channel_type=channel_type, created_by=actor.email)
+    channel.is_last_resort = is_last_resort
+    channel.config = KINDS[channel_type].checked(config)
+    others = Channel.objects.filter(organization=organization)
+    _refuse_name(others, channel)
+    if others.count() >= MOST:
+        raise Invalid.field("name", f"can't be added: there are {MOST} channels already. Delete one that is not used")
+    channel.save()
+    _record(Action.CHANNEL_CREATED, channel, actor=actor, after=snapshot(channel))
+    return channel
+
+
+@transaction.atomic
+def change_channel(*, actor: Actor, channel_id: uuid.UUID, **changes: Any) -> Channel:
+    """`changes` are any of `name`, `is_last_resort`, `config`. A config is given whole; what it leaves out of secrets
+    stays. Raises PermissionDenied, NotFound, Invalid."""
+    channel = _locked(actor, channel_id)
+    before = snapshot(channel)
+    if "name" in changes:
+        channel.name = _name(changes["name"])
+        _refuse_name(Channel.objects.filter(organization=channel.organization_id).exclude(pk=channel.pk), channel)
+    if "is_last_resort" in changes:
+        channel.is_last_resort = changes["is_last_resort"]
+    changed_config = "config" in changes
+    if changed_config:
+        kept = {name: value for name, value in channel.config.items() if "secret" in name}
+        channel.config = KINDS[channel.channel_type].checked(kept | changes["config"])
+        channel.problem, channel.failing_since, channel.proven_at = "", None, None
+    after = snapshot(channel) | ({"config_changed": True} if changed_config else {})
+    if after == before:
+        return channel
+    channel.save()
+    _record(Action.CHANNEL_CHANGED, channel, actor=actor, before=before, after=after)
+    return channel
+
+
+@transaction.atomic
+def rotate_secret(*, actor: Actor, channel_id: uuid.UUID) -> str:
+    """Another secret of a webhook, told once. Messages are signed with the old one, too, until the next rotation.
+
+    Raises PermissionDenied, NotFound, Conflict (no webhook).
+    """
+    channel = _locked(actor, channel_id)
+    if channel.channel_type != ChannelType.WEBHOOK:
+        raise Conflict("Only a webhook signs what it sends, and has a secret to rotate.")
+    config = channel.config
+    secret = webhook.new_secret()
+    channel.config = config | {"secret": secret, "previous_secret": config["secret"]}
+    channel.save()
+    _record(Action.CHANNEL_SECRET_ROTATED, channel, actor=actor)
+    return secret
+
+
+@transaction.atomic
+def delete_channel(*, actor: Actor, channel_id: uuid.UUID) -> None:
+    """With what was sent by it, and what waits to be. Raises PermissionDenied, NotFound."""
+    channel = _locked(actor, channel_id)
+    _record(Action.CHANNEL_DELETED, channel, actor=actor, before=snapshot(channel))
+    channel.delete()
+
+
+@transaction.atomic
+def test_channel(*, actor: Actor, channel_id: uuid.UUID) -> Delivery:
+    """Send a message that says it is a test. Its delivery tells the answer. Raises PermissionDenied, NotFound."""
+    channel = _locked(actor, channel_id)
+    _record(Action.CHANNEL_TESTED, channel, actor=actor)
+    test = f"test:{uuid.uuid4()}"
+    message = Message(
+        event=Event.TEST,
+        severity=Severity.INFO,
+        subject=test,
+        title=f"Test of the channel {channel.name}",
+        text=f"{actor.email} asked for it. If you can read this, alerts will reach you here.",
+        at=to_rfc3339(timezone.now()),
+        link=f"{settings.BASE_URL}/console/alerts/channels/{channel.pk}/",
+        org_id=channel.org_id,
+    )
+    return outbox.post(channel, message, key=test)
+
+
+def snapshot(channel: Channel) -> dict[str, Any]:
+    """For the record: no secret."""
+    return {
+        "name": channel.name,
+        "channel_type": str(channel.channel_type),
+        "is_last_resort": channel.is_last_resort,
+        "config": KINDS[channel.channel_type].masked(channel.config),
+    }
+
+
+def _locked(actor: Actor, channel_id: uuid.UUID) -> Channel:
+    channel = selectors.get_channel(actor, channel_id, Permission.NOTIFICATIONS_WRITE)
+    return Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
+
+
+def _require(actor: Actor, org_id: str) -> None:
+    if org_id:
+        actor.require(Permission.NOTIFICATIONS_WRITE, org_id=org_id)
+    elif not actor.is_platform:
+        actor.require_somewhere(Permission.NOTIFICATIONS_WRITE)
+        raise PermissionDenied(Permission.NOTIFICATIONS_WRITE, org_id="the platform")
+    else:
+        actor.require_somewhere(Permission.NOTIFICATIONS_WRITE)
+
+
+def _organization(org_id: str) -> Organization | None:
+    """Locked, so that nobody else adds at the same time."""
+    if not org_id:
+        return None
+    found = Organization.objects.select_for_update(no_key=True).filter(pk=org_id).first()
+    if found is None:
+        raise Invalid.field("org_id", f"there is no organization {org_id}")
+    return found
+
+
+def _name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise Invalid.field("name", f"write 1 to {LONGEST_NAME} characters")
+    return name
+
+
+def _refuse_name(others: Any, channel: Channel) -> None:
+    if others.filter(name=channel.name).exists():
+        raise Invalid.field("name", f"is taken: there is a channel {channel.name} already")
+
+
+def _record(action: Action, channel: Channel, *, actor: Actor, **told: Any) -> None:
+    record(
+        action,
+        actor=actor,
+        resource_type="channel",
+        resource_id=str(channel.pk),
+        resource_name=channel.name,
+        org_id=channel.org_id,
+        **told,
+    )

@@ -1,0 +1,121 @@
+"""Channels, and what goes out by them: one row for each message, one for each time that it was tried."""
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib.postgres.indexes import GinIndex, OpClass
+from django.db import models
+from django.db.models.functions import Now
+
+from dagy_console.accounts.models import Organization
+from dagy_console.core.encryption import decrypt, encrypt
+
+
+class ChannelType(models.TextChoices):
+    SLACK = "slack", "Slack"
+    EMAIL = "email", "Email"
+    WEBHOOK = "webhook", "Webhook"
+    PAGERDUTY = "pagerduty", "PagerDuty"
+
+
+class Channel(models.Model):
+    """Where to tell. Without an organization it is the platform's. `encrypted` is its config as JSON."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    name = models.TextField()
+    channel_type = models.TextField(choices=ChannelType.choices)
+    encrypted = models.TextField()
+    # Told what no other channel could be told.
+    is_last_resort = models.BooleanField(default=False)
+    # What it answered last where that was a refusal, and since when; "" where it works.
+    problem = models.TextField(blank=True, default="")
+    failing_since = models.DateTimeField(null=True)
+    proven_at = models.DateTimeField(null=True)
+    created_by = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="one_channel_of_a_name"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(organization=None), name="one_platform_channel_of_a_name"
+            ),
+        ]
+        indexes = [models.Index(fields=["-created_at", "-id"], name="channel_newest")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Raises NotDecryptable."""
+        found: dict[str, Any] = json.loads(decrypt(self.encrypted))
+        return found
+
+    @config.setter
+    def config(self, config: dict[str, Any]) -> None:
+        self.encrypted = encrypt(json.dumps(config))
+
+    @property
+    def org_id(self) -> str:
+        return self.organization_id or ""
+
+
+class DeliveryStatus(models.TextChoices):
+    WAITING = "waiting"
+    SENT = "sent"
+    DEAD = "dead"
+
+
+class Delivery(models.Model):
+    """One message by one channel. Those of the same `subject` go out in the order in which they were written."""
+
+    # In the order in which they were written.
+    number = models.BigAutoField(primary_key=True)
+    id = models.UUIDField(unique=True, default=uuid.uuid4)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    # A message of the same key is written once for a channel.
+    key = models.TextField()
+    subject = models.TextField()
+    message = models.JSONField()
+    status = models.TextField(choices=DeliveryStatus.choices, default=DeliveryStatus.WAITING)
+    attempts = models.PositiveIntegerField(default=0)
+    # When it is tried next; null where it is not.
+    next_at = models.DateTimeField(db_default=Now(), null=True)
+    sent_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "key"], name="one_delivery_of_a_key")]
+        indexes = [
+            models.Index(fields=["next_at"], condition=models.Q(next_at__isnull=False), name="delivery_due"),
+            models.Index(
+                fields=["channel", "subject", "number"],
+                condition=models.Q(status="waiting"),
+                name="delivery_in_order",
+            ),
+            models.Index(fields=["-created_at", "-id"], name="delivery_newest"),
+            models.Index(fields=["organization", "-created_at", "-id"], name="delivery_of_organization"),
+            models.Index(fields=["status", "-created_at", "-id"], name="delivery_by_status"),
+            GinIndex(OpClass("subject", name="gin_trgm_ops"), name="delivery_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} by {self.channel_id}"
+
+
+class Attempt(models.Model):
+    """What came of trying once. `status` is HTTP's or SMTP's; null where nobody answered."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.CASCADE, related_name="tries")
+    at = models.DateTimeField(db_default=Now())
+    status = models.PositiveIntegerField(null=True)
+    answer = models.TextField()
+    seconds = models.FloatField()
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.answer}"

@@ -1,0 +1,165 @@
+"""What goes out by channels: written in the transaction of what it tells of, sent by a worker, at least once.
+
+Whoever gets a message twice can tell by its key. Messages about one subject keep their order in each channel, and one
+that is stuck holds up no other subject. What a channel refuses for good is dead, is kept, and goes to the last resort.
+"""
+
+import random
+import time
+from datetime import timedelta
+from functools import partial
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from dagy_console.alerts.kinds import KINDS
+from dagy_console.alerts.kinds.sending import Sending
+from dagy_console.alerts.messages import Message
+from dagy_console.alerts.models import Attempt, Channel, Delivery, DeliveryStatus
+from dagy_console.core.encryption import NotDecryptable
+from dagy_console.core.forms import storable
+from dagy_console.core.health import Status
+from dagy_console.core.words import counted
+
+log = structlog.get_logger(__name__)
+# A day, in all; what pages somebody is worth nothing later.
+PAUSES = (5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800)
+LATE = timedelta(minutes=5)
+MOST_AFTER, KEPT = timedelta(hours=6), timedelta(days=90)
+A_ROUND = 200
+LONGEST_ANSWER = 2_000
+
+
+def post(channel: Channel, message: Message, *, key: str) -> Delivery:
+    """Write the message, in the transaction that is open; once for a key, however often it is asked for."""
+    delivery, is_new = Delivery.objects.get_or_create(
+        channel=channel,
+        key=key,
+        defaults={
+            "organization_id": channel.organization_id,
+            "subject": message.subject,
+            "message": message.described(),
+        },
+    )
+    if is_new:
+        hand_over(delivery)
+    return delivery
+
+
+def hand_over(delivery: Delivery) -> None:
+    """Where the broker is down, it waits for beat."""
+    transaction.on_commit(partial(_send_task, str(delivery.id)), robust=True)
+
+
+def _send_task(delivery_id: str) -> None:
+    current_app.send_task("alerts.deliver", [delivery_id], retry=False)
+
+
+def deliver_due(*, only: str | None = None) -> int:
+    """Try what is due; how many were taken. Two at once share them: none is sent by both."""
+    rows = due().filter(id=only) if only else due()
+    found = list(rows.order_by("next_at", "number").values_list("number", flat=True)[:A_ROUND])
+    return sum(map(_deliver, found))
+
+
+def due() -> QuerySet[Delivery]:
+    """Those that no earlier message of their subject is still before."""
+    before = Delivery.objects.filter(
+        channel=OuterRef("channel"),
+        subject=OuterRef("subject"),
+        number__lt=OuterRef("number"),
+        status=DeliveryStatus.WAITING,
+    )
+    return Delivery.objects.filter(~Exists(before), next_at__lte=Now(), status=DeliveryStatus.WAITING)
+
+
+@transaction.atomic
+def _deliver(number: int) -> bool:
+    delivery = due().select_for_update(skip_locked=True, of=("self",)).filter(number=number).first()
+    if delivery is None:
+        return False
+    channel = delivery.channel
+    began = time.monotonic()
+    sending = _try(channel, delivery)
+    now = timezone.now()
+    delivery.attempts += 1
+    Attempt.objects.create(
+        delivery=delivery,
+        status=sending.status,
+        answer=storable(sending.answer, LONGEST_ANSWER),
+        seconds=time.monotonic() - began,
+    )
+    if sending.taken:
+        delivery.status, delivery.next_at, delivery.sent_at = DeliveryStatus.SENT, None, now
+    elif sending.again and delivery.attempts <= len(PAUSES):
+        delivery.next_at = now + _pause(delivery.attempts, sending.retry_after)
+    else:
+        delivery.status, delivery.next_at = DeliveryStatus.DEAD, None
+        log.warning("alerts.delivery_dead", delivery=str(delivery.id), channel=str(channel.pk), status=sending.status)
+        _to_last_resort(delivery, sending)
+    delivery.save(update_fields=["attempts", "status", "next_at", "sent_at"])
+    _note(channel, sending)
+    return sending.taken
+
+
+def _try(channel: Channel, delivery: Delivery) -> Sending:
+    try:
+        config = channel.config
+    except NotDecryptable as error:
+        return Sending(False, None, error.detail, again=True)
+    return KINDS[channel.channel_type].send(config, Message.from_description(delivery.message), key=delivery.key)
+
+
+def _note(channel: Channel, sending: Sending) -> None:
+    """How the channel does, for its page and for /health."""
+    rows = Channel.objects.filter(pk=channel.pk)
+    if sending.taken:
+        rows.update(problem="", failing_since=None, proven_at=Now())
+        return
+    rows.update(problem=storable(f"{sending.status or 'No answer'}: {sending.answer}", 500))
+    rows.filter(failing_since=None).update(failing_since=Now())
+
+
+def _pause(attempts: int, retry_after: float | None) -> timedelta:
+    """Longer each time, spread, and never shorter than the other side asks for (as far as that is sane)."""
+    spread = PAUSES[attempts - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - spreads, hides nothing
+    return min(MOST_AFTER, timedelta(seconds=max(spread, retry_after or 0.0)))
+
+
+def _to_last_resort(delivery: Delivery, sending: Sending) -> None:
+    """Of the organization, else of the platform; what the last resort itself can't tell goes no further."""
+    channel = delivery.channel
+    resorts = Channel.objects.filter(is_last_resort=True).exclude(pk=channel.pk)
+    own = resorts.filter(organization=channel.organization_id) if channel.organization_id else resorts.none()
+    resort = own.first() or resorts.filter(organization=None).first()
+    if resort is None or channel.is_last_resort:
+        return
+    message = Message.from_description(delivery.message)
+    told = Message.from_description(
+        message.described()
+        | {
+            "subject": f"{message.subject}:undelivered",
+            "text": f"{channel.name} did not take this ({sending.status or 'no answer'}).\n\n{message.text}",
+        }
+    )
+    post(resort, told, key=f"{delivery.key}:undelivered")
+
+
+def check() -> tuple[Status, str]:
+    """For /health."""
+    late = Delivery.objects.filter(status=DeliveryStatus.WAITING, created_at__lt=timezone.now() - LATE).count()
+    today = timezone.now() - timedelta(days=1)
+    dead = Delivery.objects.filter(status=DeliveryStatus.DEAD, created_at__gt=today).count()
+    failing = Channel.objects.filter(failing_since__isnull=False).count()
+    if late or dead or failing:
+        told = f"{counted(late, 'message')} late, {dead} given up in the last day"
+        return Status.DEGRADED, f"{told}, {counted(failing, 'channel')} failing"
+    return Status.HEALTHY, "no message is late"
+
+
+def remove_old() -> None:
+    Delivery.objects.filter(created_at__lt=timezone.now() - KEPT).exclude(status=DeliveryStatus.WAITING).delete()

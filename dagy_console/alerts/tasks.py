@@ -1,0 +1,23 @@
+"""Celery entries of alerts."""
+
+from celery import shared_task
+
+from dagy_console.alerts import outbox
+
+
+@shared_task(name="alerts.deliver")
+def deliver(delivery_id: str) -> None:
+    """One message, as soon as it is written."""
+    outbox.deliver_due(only=delivery_id)
+
+
+@shared_task(name="alerts.deliver_due")
+def deliver_due() -> None:
+    """What is to be tried again, and what no worker was told of."""
+    outbox.deliver_due()
+
+
+@shared_task(name="alerts.remove_old")
+def remove_old() -> None:
+    """Deliveries that nobody asks about any more."""
+    outbox.remove_old()
