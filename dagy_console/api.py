@@ -8,6 +8,8 @@ from dagy_console.accounts.sessions.api import router as sessions
 from dagy_console.accounts.team.api import router as team
 from dagy_console.alerts.channels.api import router as channels
 from dagy_console.alerts.deliveries.api import router as deliveries
+from dagy_console.alerts.firings.api import router as alerts
+from dagy_console.alerts.rules.api import router as rules
 from dagy_console.audit.api import router as audit
 from dagy_console.core.api import ConsoleApi
 from dagy_console.core.http import read_only
@@ -40,6 +42,8 @@ for router in (
     exceptions,
     deletions,
     groups,
+    rules,
+    alerts,
     channels,
     deliveries,
     audit,

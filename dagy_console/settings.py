@@ -167,6 +167,7 @@ CELERY_BEAT_SCHEDULE = {
     "end-impersonations": {"task": "accounts.end_impersonations", "schedule": 30, "options": {"expires": 30}},
     "lift-due-suspensions": {"task": "customers.lift_due_suspensions", "schedule": 10, "options": {"expires": 10}},
     "send-mails": {"task": "core.send_mails", "schedule": 10, "options": {"expires": 10}},
+    "check-rules": {"task": "alerts.check", "schedule": 5, "options": {"expires": 5}},
     "deliver-alerts": {"task": "alerts.deliver_due", "schedule": 5, "options": {"expires": 5}},
     "remove-old-deliveries": {
         "task": "alerts.remove_old",

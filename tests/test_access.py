@@ -9,6 +9,7 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from dagy_console.access import EVERYBODY, OPERATIONS, PAGES, operations, pages
 from dagy_console.accounts.api_keys import services as api_keys
@@ -17,6 +18,9 @@ from dagy_console.accounts.impersonation import services as impersonation
 from dagy_console.accounts.models import ApiKey, Impersonation, Invitation, Membership, Organization, Suspension, User
 from dagy_console.accounts.team import services as team
 from dagy_console.alerts.channels import services as channels
+from dagy_console.alerts.models import Alert
+from dagy_console.alerts.rules import services as rules
+from dagy_console.alerts.rules.terms import Terms
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.database import horizon
@@ -118,6 +122,14 @@ GIVEN_PAGES |= {
     "channels:rotate": ("POST", {}, 409),
     "channels:delete": ("POST", {}, 302),
     "deliveries:list": ("GET", {}, 200),
+    "rules:list": ("GET", {}, 200),
+    "rules:new": ("GET", {}, 200),
+    "rules:rule": ("GET", {}, 200),
+    "rules:delete": ("POST", {}, 302),
+    "alerts:list": ("GET", {}, 200),
+    "alerts:alert": ("GET", {}, 200),
+    "alerts:acknowledge": ("POST", {}, 302),
+    "alerts:resolve": ("POST", {}, 302),
     "deliveries:resend": ("POST", {}, 302),
     "runs:stuck": ("GET", {}, 200),
     "runs:many": ("GET", {"q": "status:QUEUED"}, 200),
@@ -164,6 +176,24 @@ GIVEN_OPERATIONS = {
     "DELETE /notifications/channels/{channel_id}": ({}, 204),
     "POST /notifications/channels/{channel_id}/test": ({}, 202),
     "POST /notifications/channels/{channel_id}/rotate": ({}, 409),
+    "GET /notifications/rules": ({}, 200),
+    "POST /notifications/rules": (
+        {
+            "name": "x",
+            "measure": "nothing",
+            "window_seconds": 300,
+            "condition": {"op": "above", "value": 1},
+            "org_id": "org_blue",
+        },
+        422,
+    ),
+    "GET /notifications/rules/{rule_id}": ({}, 200),
+    "PATCH /notifications/rules/{rule_id}": ({"name": "Other"}, 200),
+    "DELETE /notifications/rules/{rule_id}": ({}, 204),
+    "GET /notifications/alerts": ({}, 200),
+    "GET /notifications/alerts/{alert_id}": ({}, 200),
+    "POST /notifications/alerts/{alert_id}/acknowledge": ({}, 200),
+    "POST /notifications/alerts/{alert_id}/resolve": ({}, 200),
     "GET /notifications/deliveries": ({}, 200),
     "POST /notifications/deliveries/{delivery_id}/resend": ({}, 409),
     "GET /schedules": ({}, 200),
@@ -211,6 +241,11 @@ ARGUMENTS = {
     "accounts:member": "org user",
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
+    "rules:rule": "rule",
+    "rules:delete": "rule",
+    "alerts:alert": "alert",
+    "alerts:acknowledge": "alert",
+    "alerts:resolve": "alert",
     "channels:channel": "channel",
     "channels:test": "channel",
     "channels:rotate": "channel",
@@ -289,6 +324,11 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
     channel = channels.create_channel(
         actor=owner, org_id="org_blue", name="Ops", channel_type="email", config={"to": ["ops@blue.example"]}
     )
+    terms = Terms(name="Failed", measure="run_failed", window_seconds=300, op="above", value=0)
+    rule = rules.create_rule(actor=owner, org_id="org_blue", terms=terms)
+    alert = Alert.objects.create(
+        rule=rule, organization_id="org_blue", status="firing", value=1, peak=1, since=timezone.now()
+    )
     now = horizon()
     return {
         "key": key,
@@ -307,6 +347,8 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "flow": str(run.flow_id),
         "run": str(run.pk),
         "schedule": str(a_schedule(run.flow).pk),
+        "rule": str(rule.pk),
+        "alert": str(alert.pk),
         "channel": str(channel.pk),
         "delivery": str(channels.test_channel(actor=owner, channel_id=channel.pk).id),
         "task_id": "load",

@@ -26,8 +26,11 @@ from dagy_console.accounts.team import services as team
 from dagy_console.accounts.team.selectors import visible_to as members_visible_to
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.deliveries import services as deliveries
-from dagy_console.alerts.models import Channel, Delivery
-from dagy_console.alerts.search import CHANNELS, DELIVERIES
+from dagy_console.alerts.firings import services as firings
+from dagy_console.alerts.models import Alert, Channel, Delivery, Rule
+from dagy_console.alerts.rules import services as rules
+from dagy_console.alerts.rules.terms import Terms
+from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, RULES
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -176,6 +179,15 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         channels.rotate_secret: lambda: channels.rotate_secret(actor=actor, channel_id=Channel.objects.get().pk),
         channels.test_channel: lambda: channels.test_channel(actor=actor, channel_id=Channel.objects.get().pk),
+        rules.create_rule: lambda: rules.create_rule(
+            actor=actor,
+            org_id="org_blue",
+            terms=Terms(name="Failed", measure="run_failed", window_seconds=300, op="above", value=0),
+        ),
+        rules.change_rule: lambda: rules.change_rule(actor=actor, rule_id=Rule.objects.get().pk, value=2.0),
+        firings.acknowledge: lambda: firings.acknowledge(actor=actor, alert_id=_firing().pk),
+        firings.resolve: lambda: firings.resolve(actor=actor, alert_id=Alert.objects.get().pk),
+        rules.delete_rule: lambda: rules.delete_rule(actor=actor, rule_id=Rule.objects.get().pk),
         deliveries.resend: lambda: _resend(actor),
         channels.delete_channel: lambda: channels.delete_channel(actor=actor, channel_id=Channel.objects.get().pk),
         secrets.keep_secret: lambda: secrets.keep_secret(
@@ -190,7 +202,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries)
+    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries, rules, firings)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, groups, deletion, *runs)
     services = {
         function
@@ -205,6 +217,12 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         before = AuditEntry.objects.count()
         call()
         assert AuditEntry.objects.count() > before, service.__name__
+
+
+def _firing():
+    return Alert.objects.create(
+        rule=Rule.objects.get(), organization_id="org_blue", status="firing", value=1, peak=1, since=timezone.now()
+    )
 
 
 def _resend(actor):
@@ -296,6 +314,8 @@ def test_every_list_is_made_in_the_listing_room():
         SECRETS,
         CHANNELS,
         DELIVERIES,
+        RULES,
+        ALERTS,
     ],
     ids=lambda listing: listing.page,
 )
@@ -317,6 +337,8 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "secrets:list": secrets_visible_to(SYSTEM),
         "channels:list": Channel.objects,
         "deliveries:list": Delivery.objects,
+        "rules:list": Rule.objects,
+        "alerts:list": Alert.objects,
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open", "first": "-1h"}.get(key.name, "x")

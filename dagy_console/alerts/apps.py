@@ -11,6 +11,6 @@ class AlertsConfig(AppConfig):
         from dagy_console.core.permissions import Permission
 
         navigation.register(
-            "alerts", "Alerts", url_name="channels:list", key="l", order=25, permission=Permission.NOTIFICATIONS_READ
+            "alerts", "Alerts", url_name="alerts:list", key="l", order=25, permission=Permission.NOTIFICATIONS_READ
         )
         health.register("alerts", outbox.check)

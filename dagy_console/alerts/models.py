@@ -119,3 +119,115 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.answer}"
+
+
+class Severity(models.TextChoices):
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class Op(models.TextChoices):
+    ABOVE = "above", "is above"
+    BELOW = "below", "is below"
+    CHANGE = "change", "grew, against the window before, by more than (times)"
+
+
+class Rule(models.Model):
+    """What to watch: a measure over the last window, for each value of its dimensions. Without an organization it is
+    the platform's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    name = models.TextField()
+    measure = models.TextField()
+    # In the search language of the measure's list.
+    query = models.TextField(blank=True, default="")
+    window_seconds = models.PositiveIntegerField()
+    op = models.TextField(choices=Op.choices)
+    value = models.FloatField()
+    # Keys of that language; an alert for each of their values.
+    group_by = models.JSONField(default=list)
+    for_seconds = models.PositiveIntegerField(default=0)
+    severity = models.TextField(choices=Severity.choices)
+    channels = models.ManyToManyField(Channel, related_name="rules")
+    repeat_seconds = models.PositiveIntegerField(default=0)
+    enabled = models.BooleanField(default=True)
+    # When it was looked at last, and what kept that from being done; "" where nothing does.
+    checked_at = models.DateTimeField(null=True)
+    problem = models.TextField(blank=True, default="")
+    created_by = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="one_rule_of_a_name"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(organization=None), name="one_platform_rule_of_a_name"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="rule_newest"),
+            models.Index(fields=["checked_at"], condition=models.Q(enabled=True), name="rule_due"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def org_id(self) -> str:
+        return self.organization_id or ""
+
+
+class AlertStatus(models.TextChoices):
+    PENDING = "pending"
+    FIRING = "firing"
+    RESOLVED = "resolved"
+
+
+OPEN = (AlertStatus.PENDING, AlertStatus.FIRING)
+
+
+class Alert(models.Model):
+    """One firing of a rule for one value of its dimensions, from pending to resolved. One that never fired is deleted
+    when it clears."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="alerts")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    # Key of the language -> value; `label` says the same in words.
+    dimensions = models.JSONField(default=dict)
+    label = models.TextField(blank=True, default="")
+    status = models.TextField(choices=AlertStatus.choices, default=AlertStatus.PENDING)
+    # At the last check, and the most that it was.
+    value = models.FloatField()
+    peak = models.FloatField()
+    since = models.DateTimeField()
+    fired_at = models.DateTimeField(null=True)
+    resolved_at = models.DateTimeField(null=True)
+    # "" where it cleared by itself.
+    resolved_by = models.TextField(blank=True, default="")
+    acknowledged_at = models.DateTimeField(null=True)
+    acknowledged_by = models.TextField(blank=True, default="")
+    notified_at = models.DateTimeField(null=True)
+    # How often its channels were told that it fires.
+    told = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule", "label"],
+                condition=models.Q(status__in=["pending", "firing"]),
+                name="one_open_alert_of_a_rule_and_label",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-since", "-id"], name="alert_newest"),
+            models.Index(fields=["status", "-since", "-id"], name="alert_by_status"),
+            models.Index(fields=["organization", "-since", "-id"], name="alert_of_organization"),
+            GinIndex(OpClass("label", name="gin_trgm_ops"), name="alert_label"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} {self.label} {self.status}"

@@ -1,6 +1,6 @@
 """The lists of alerts: what can be searched for, and how."""
 
-from dagy_console.alerts.models import ChannelType, DeliveryStatus
+from dagy_console.alerts.models import AlertStatus, ChannelType, DeliveryStatus, Severity
 from dagy_console.listing.language import Key, Listing
 
 CHANNELS = Listing(
@@ -15,6 +15,35 @@ CHANNELS = Listing(
     text="name",
     text_heading="Text in the name",
     example="type:slack  org:org_123  on-call",
+)
+RULES = Listing(
+    page="rules:list",
+    noun="rule",
+    keys=(
+        Key("measure", "measure", "Measure", facet=True, parameter="measure", example="exception_count"),
+        Key("severity", "severity", "Severity", facet=True, parameter="severity", values=tuple(Severity.values)),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+    ),
+    time="created_at",
+    tie="id",
+    text="name",
+    text_heading="Text in the name",
+    example="measure:exception_count  severity:critical",
+)
+ALERTS = Listing(
+    page="alerts:list",
+    noun="alert",
+    keys=(
+        Key("status", "status", "Status", facet=True, parameter="status", values=tuple(AlertStatus.values)),
+        Key("rule", "rule__name", "Rule", facet=True, parameter="rule", example="Exceptions*"),
+        Key("severity", "rule__severity", "Severity", facet=True, parameter="severity", values=tuple(Severity.values)),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+    ),
+    time="since",
+    tie="id",
+    text="label",
+    text_heading="Text in the dimensions",
+    example="status:firing  severity:critical  after:-1d",
 )
 DELIVERIES = Listing(
     page="deliveries:list",

@@ -2,7 +2,13 @@
 
 from celery import shared_task
 
-from dagy_console.alerts import outbox
+from dagy_console.alerts import checking, outbox
+
+
+@shared_task(name="alerts.check")
+def check() -> None:
+    """The rules whose turn it is."""
+    checking.check_due()
 
 
 @shared_task(name="alerts.deliver")

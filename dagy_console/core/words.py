@@ -24,6 +24,8 @@ TONES = {
     "denied": "warn",
     "failed": "danger",
     "dead": "danger",
+    "firing": "danger",
+    "pending": "warn",
     "sent": "ok",
     "timed_out": "danger",
     "queued": "",

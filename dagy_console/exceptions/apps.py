@@ -6,6 +6,7 @@ class ExceptionsConfig(AppConfig):
     label = "exceptions"
 
     def ready(self) -> None:
+        from dagy_console.alerts import measures
         from dagy_console.core import health, jobs, navigation, partitions
         from dagy_console.core.permissions import Permission
         from dagy_console.exceptions import customers, models, runs
@@ -29,5 +30,16 @@ class ExceptionsConfig(AppConfig):
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         customers.register()
+        measures.register(
+            measures.Measure(
+                "exception_count",
+                "Exceptions",
+                "trace",
+                TRACES,
+                Permission.EXCEPTIONS_READ,
+                models.Trace.objects.all,
+                lambda rows, org_id: rows.filter(org_id=org_id),
+            )
+        )
         registry.links.append(runs.traces_of)
         start_capture()

@@ -54,9 +54,14 @@ def runs_visible_to(actor: Actor, permission: Permission = Permission.RUNS_READ)
 
 
 def failed_visible_to(actor: Actor) -> QuerySet[Run]:
-    """Those that failed on the platform: one of somebody's own machine is nobody else's trouble. Raises
-    PermissionDenied."""
-    return runs_visible_to(actor).filter(status=RunStatus.FAILED).exclude(trigger=LOCAL)
+    """Of `failed`. Raises PermissionDenied."""
+    return failed(runs_visible_to(actor))
+
+
+def failed(rows: QuerySet[Run] | None = None) -> QuerySet[Run]:
+    """Those that failed on the platform: one of somebody's own machine is nobody else's trouble."""
+    found = Run.objects.all() if rows is None else rows
+    return found.filter(status=RunStatus.FAILED).exclude(trigger=LOCAL)
 
 
 def get_run(actor: Actor, run_id: uuid.UUID, permission: Permission = Permission.RUNS_READ) -> Run:

@@ -1,7 +1,6 @@
 """Signing in with a second factor, by browser and by token, and who cannot do without."""
 
 import json
-import statistics
 import time
 
 import pytest
@@ -325,7 +324,8 @@ class TestNobodyLearnsWhoExists:
                 else:
                     login(client, email, password="wrong")
                 times.append(time.perf_counter() - began)
-        known, unknown = (statistics.median(times) for times in took.values())
+        # What else the machine does only adds to them.
+        known, unknown = (min(times) for times in took.values())
         assert 0.75 < known / unknown < 1.33
 
 

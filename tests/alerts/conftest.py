@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from dagy_console.alerts import outbox
 from dagy_console.alerts.channels import services
-from dagy_console.alerts.messages import Event, Message, Severity
-from dagy_console.alerts.models import Channel, Delivery
+from dagy_console.alerts.messages import Event, Message
+from dagy_console.alerts.models import Channel, Delivery, Severity
 from dagy_console.core.times import to_rfc3339
 from tests.alerts.receiver import Receiver
 

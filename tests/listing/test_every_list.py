@@ -4,6 +4,7 @@ import pytest
 from django.urls import NoReverseMatch, reverse
 
 from dagy_console.accounts import search as accounts
+from dagy_console.alerts import search as alerts
 from dagy_console.audit import search as audit
 from dagy_console.customers import search as customers
 from dagy_console.exceptions import search as exceptions
@@ -12,14 +13,14 @@ from dagy_console.runs import search as runs
 
 LISTS = {
     name: value
-    for module in (accounts, audit, customers, exceptions, runs)
+    for module in (accounts, alerts, audit, customers, exceptions, runs)
     for name, value in vars(module).items()
     if isinstance(value, Listing) and module.__name__.startswith("dagy_console")
 }
 
 
 def test_all_lists_are_looked_at() -> None:
-    assert len(LISTS) == 15
+    assert len(LISTS) == 19
 
 
 @pytest.mark.parametrize("listing", LISTS.values(), ids=LISTS)

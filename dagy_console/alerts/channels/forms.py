@@ -4,13 +4,11 @@ from typing import Any
 
 from django import forms
 
-from dagy_console.accounts.models import Organization
 from dagy_console.alerts.models import Channel, ChannelType
+from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError
-from dagy_console.core.permissions import Permission
 
-PLATFORM = ("", "The platform")
 # Type -> its fields in the form, and what they are called in the config.
 FIELDS = {
     ChannelType.SLACK: {"webhook_url": "webhook_url"},
@@ -48,7 +46,7 @@ class ChannelForm(forms.Form):
     def __init__(self, data: Any = None, *, actor: Actor, channel: Channel | None = None) -> None:
         super().__init__(data)
         if channel is None:
-            self.fields["org_id"].choices = _organizations(actor)  # type: ignore[attr-defined]
+            self.fields["org_id"].choices = organizations(actor)  # type: ignore[attr-defined]
             return
         for name in ("channel_type", "org_id", *(set(_all_fields()) - set(FIELDS[ChannelType(channel.channel_type)]))):
             del self.fields[name]
@@ -81,10 +79,3 @@ class ChannelForm(forms.Form):
 
 def _all_fields() -> list[str]:
     return [name for fields in FIELDS.values() for name in fields]
-
-
-def _organizations(actor: Actor) -> list[tuple[str, str]]:
-    if actor.is_platform:
-        known = Organization.objects.order_by("id").values_list("id", flat=True)[:500]
-        return [PLATFORM, *((org, org) for org in known)]
-    return [(org, org) for org in sorted(actor.orgs_with(Permission.NOTIFICATIONS_WRITE))]

@@ -11,12 +11,13 @@ from dagy_console.accounts.models import Organization
 from dagy_console.alerts import outbox
 from dagy_console.alerts.channels import selectors
 from dagy_console.alerts.kinds import KINDS, webhook
-from dagy_console.alerts.messages import Event, Message, Severity
-from dagy_console.alerts.models import Channel, ChannelType, Delivery
+from dagy_console.alerts.messages import Event, Message
+from dagy_console.alerts.models import Channel, ChannelType, Delivery, Severity
+from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import Conflict, Invalid, PermissionDenied
+from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.permissions import Permission
 from dagy_console.core.times import to_rfc3339
 
@@ -31,7 +32,7 @@ def create_channel(
 
     Raises PermissionDenied; Invalid (the name, the type, the config, too many).
     """
-    _require(actor, org_id)
+    require(actor, org_id)
     if channel_type not in KINDS:
         raise Invalid.field("channel_type", f"must be one of {', '.join(ChannelType.values)}")
     organization = _organization(org_id)
@@ -128,16 +129,6 @@ def snapshot(channel: Channel) -> dict[str, Any]:
 def _locked(actor: Actor, channel_id: uuid.UUID) -> Channel:
     channel = selectors.get_channel(actor, channel_id, Permission.NOTIFICATIONS_WRITE)
     return Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
-
-
-def _require(actor: Actor, org_id: str) -> None:
-    if org_id:
-        actor.require(Permission.NOTIFICATIONS_WRITE, org_id=org_id)
-    elif not actor.is_platform:
-        actor.require_somewhere(Permission.NOTIFICATIONS_WRITE)
-        raise PermissionDenied(Permission.NOTIFICATIONS_WRITE, org_id="the platform")
-    else:
-        actor.require_somewhere(Permission.NOTIFICATIONS_WRITE)
 
 
 def _organization(org_id: str) -> Organization | None:

@@ -1,0 +1,61 @@
+"""Alerts as JSON and on pages."""
+
+from typing import Any
+
+from django.urls import reverse
+
+from dagy_console.alerts.checking import condition, said
+from dagy_console.alerts.deliveries.presenting import DeliveryOut, delivery_out
+from dagy_console.alerts.models import Alert, AlertStatus, Delivery
+from dagy_console.core.actors import Actor
+from dagy_console.core.times import to_rfc3339
+from dagy_console.core.visible import visible
+from dagy_console.listing.language import Query
+
+__all__ = ["DeliveryOut", "alert_out", "alert_row"]
+
+
+def alert_out(alert: Alert, actor: Actor, deliveries: list[Delivery] | None = None) -> dict[str, Any]:
+    def moment(at: Any) -> str | None:
+        return to_rfc3339(at) if at else None
+
+    return {
+        "id": str(alert.pk),
+        "rule_id": str(alert.rule_id),
+        "rule": alert.rule.name,
+        "org_id": alert.organization_id,
+        "severity": alert.rule.severity,
+        "status": alert.status,
+        "dimensions": alert.dimensions,
+        "value": alert.value,
+        "peak": alert.peak,
+        "since": to_rfc3339(alert.since),
+        "fired_at": moment(alert.fired_at),
+        "resolved_at": moment(alert.resolved_at),
+        "resolved_by": alert.resolved_by or None,
+        "acknowledged_at": moment(alert.acknowledged_at),
+        "acknowledged_by": alert.acknowledged_by or None,
+        "deliveries": None if deliveries is None else [delivery_out(one, actor) for one in deliveries],
+    }
+
+
+def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
+    return {
+        "url": reverse("alerts:alert", args=[alert.pk]),
+        "pk": alert.pk,
+        "name": visible(alert.rule.name),
+        "rule_url": reverse("rules:rule", args=[alert.rule_id]),
+        "label": visible(alert.label),
+        "said": f"{said(alert.rule, alert.value)}, {condition(alert.rule)}",
+        "peak": said(alert.rule, alert.peak),
+        "severity": alert.rule.severity,
+        "status": alert.status,
+        "is_firing": alert.status == AlertStatus.FIRING,
+        "org_id": alert.organization_id,
+        "since": alert.since,
+        "fired_at": alert.fired_at,
+        "resolved_at": alert.resolved_at,
+        "resolved_by": visible(alert.resolved_by),
+        "acknowledged_at": alert.acknowledged_at,
+        "acknowledged_by": visible(alert.acknowledged_by),
+    }

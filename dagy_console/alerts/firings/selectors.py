@@ -1,0 +1,32 @@
+"""Reading alerts, as far as the actor may."""
+
+import uuid
+
+from django.db.models import QuerySet
+
+from dagy_console.alerts.models import Alert, Delivery
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import NotFound
+from dagy_console.core.permissions import Permission
+
+
+def visible_to(actor: Actor, permission: Permission = Permission.NOTIFICATIONS_READ) -> QuerySet[Alert]:
+    """Every alert for the platform's staff; for others those of the organizations in which they have the permission.
+
+    Raises PermissionDenied.
+    """
+    return actor.scoped(Alert.objects.select_related("rule"), permission)
+
+
+def get_alert(actor: Actor, alert_id: uuid.UUID, permission: Permission = Permission.NOTIFICATIONS_READ) -> Alert:
+    """Raises PermissionDenied, NotFound."""
+    alert = visible_to(actor, permission).filter(pk=alert_id).first()
+    if alert is None:
+        raise NotFound("There is no such alert, or it is not yours.")
+    return alert
+
+
+def deliveries_of(alert: Alert) -> QuerySet[Delivery]:
+    """What was told of it, oldest first, each attempt with it."""
+    rows = Delivery.objects.filter(subject=f"alert:{alert.pk}").select_related("channel")
+    return rows.prefetch_related("tries").order_by("number")

@@ -1,0 +1,58 @@
+"""The pages of alerts: what fires and fired, and one with what was told of it."""
+
+import uuid
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from dagy_console.alerts.deliveries.presenting import delivery_row
+from dagy_console.alerts.firings import selectors, services
+from dagy_console.alerts.firings.presenting import alert_row
+from dagy_console.alerts.models import Alert
+from dagy_console.alerts.search import ALERTS
+from dagy_console.core.errors import Conflict
+from dagy_console.core.http import ConsoleRequest, render_page
+from dagy_console.core.permissions import Permission
+from dagy_console.listing.page import search_page
+
+
+@require_safe
+def alerts(request: ConsoleRequest) -> HttpResponse:
+    rows = selectors.visible_to(request.actor)
+    context = {"nav": "alerts", "may_write": request.actor.can_somewhere(Permission.NOTIFICATIONS_WRITE)}
+    return search_page(request, ALERTS, "alerts/list.html", rows, row=alert_row, context=context)
+
+
+@require_safe
+def alert(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
+    found = selectors.get_alert(request.actor, alert_id)
+    context = {
+        "nav": "alerts",
+        "alert": alert_row(found),
+        "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.organization_id or ""),
+        "deliveries": [delivery_row(row, request.actor) for row in selectors.deliveries_of(found)],
+    }
+    return render_page(request, "alerts/alert.html", context)
+
+
+@require_POST
+def acknowledge(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
+    return _done(request, alert_id, services.acknowledge, "You look after it: it is told no more until it clears.")
+
+
+@require_POST
+def resolve(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
+    return _done(request, alert_id, services.resolve, "It is resolved.")
+
+
+def _done(request: ConsoleRequest, alert_id: uuid.UUID, deed: Callable[..., Alert], said: str) -> HttpResponse:
+    try:
+        deed(actor=request.actor, alert_id=alert_id)
+    except Conflict as error:
+        messages.info(request, error.detail)
+    else:
+        messages.success(request, said)
+    return redirect("alerts:alert", alert_id)

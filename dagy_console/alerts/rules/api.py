@@ -1,0 +1,121 @@
+"""`/notifications/rules`."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from ninja import Field, Query, Schema, Status
+
+from dagy_console.alerts.rules import selectors, services
+from dagy_console.alerts.rules.presenting import rule_out
+from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms
+from dagy_console.alerts.search import RULES
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
+from dagy_console.listing.api import ListParams, list_page
+
+router = StrictRouter(tags=["notifications"])
+
+
+class RuleParams(ListParams, listing=RULES):
+    pass
+
+
+class ConditionIn(BodyIn):
+    op: Literal["above", "below", "change"]
+    value: float = Field(description="Of what is counted; for change: how many times the window before.")
+
+
+class RuleIn(BodyIn):
+    name: Text = Field(max_length=LONGEST_NAME)
+    measure: Text = Field(description="exception_count or run_failed.")
+    query: Text = Field("", max_length=2_000, description="In the search language of what is counted.")
+    window_seconds: int = Field(description="A minute to a week.")
+    condition: ConditionIn
+    group_by: list[Text] = Field(default_factory=list, description="Keys of that language: an alert for each value.")
+    for_seconds: int = Field(0, description="How long it must hold before it fires.")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    channel_ids: list[UUID] = Field(default_factory=list)
+    repeat_seconds: int = Field(0, description="Told again so often while it fires; 0: never.")
+    enabled: bool = True
+    org_id: Text | None = Field(None, description="Left out: your only organization; for the staff, the platform.")
+
+
+class RuleChangeIn(BodyIn):
+    name: Text | None = Field(None, max_length=LONGEST_NAME)
+    query: Text | None = Field(None, max_length=2_000)
+    window_seconds: int | None = None
+    condition: ConditionIn | None = None
+    group_by: list[Text] | None = None
+    for_seconds: int | None = None
+    severity: Literal["info", "warning", "critical"] | None = None
+    channel_ids: list[UUID] | None = None
+    repeat_seconds: int | None = None
+    enabled: bool | None = None
+
+
+class ConditionOut(Schema):
+    op: str
+    value: float
+
+
+class RuleOut(Schema):
+    """`problem`: why it could not be checked last."""
+
+    id: str
+    org_id: str | None
+    name: str
+    measure: str
+    query: str
+    window_seconds: int
+    condition: ConditionOut
+    group_by: list[str]
+    for_seconds: int
+    severity: str
+    channel_ids: list[str]
+    repeat_seconds: int
+    enabled: bool
+    checked_at: str | None
+    problem: str | None
+    created_by: str
+    created_at: str
+
+
+class RulePageOut(Schema):
+    items: list[RuleOut]
+    next_cursor: str | None
+
+
+@router.get("/notifications/rules", response={200: RulePageOut, **PROBLEMS})
+def list_rules(request: ApiRequest, params: Query[RuleParams]) -> dict[str, Any]:
+    """Rules, newest first."""
+    return list_page(RULES, params, selectors.with_channels(selectors.visible_to(request.actor)), out=rule_out)
+
+
+@router.post("/notifications/rules", idempotent=True, response={201: RuleOut, **BODY_PROBLEMS})
+def create_rule(request: ApiRequest, body: RuleIn) -> Status[dict[str, Any]]:
+    """Watch something: it is checked every 10 seconds."""
+    told = body.model_dump(exclude={"org_id", "condition"})
+    terms = Terms(**told, op=body.condition.op, value=body.condition.value)
+    rule = services.create_rule(actor=request.actor, org_id=body.org_id or request.actor.org_id, terms=terms)
+    return Status(201, rule_out(rule))
+
+
+@router.get("/notifications/rules/{rule_id}", response={200: RuleOut, **PROBLEMS})
+def get_rule(request: ApiRequest, rule_id: UUID) -> dict[str, Any]:
+    """One rule."""
+    return rule_out(selectors.get_rule(request.actor, rule_id))
+
+
+@router.patch("/notifications/rules/{rule_id}", response={200: RuleOut, **BODY_PROBLEMS})
+def change_rule(request: ApiRequest, rule_id: UUID, body: RuleChangeIn) -> dict[str, Any]:
+    """What is left out stays as it is. What fires goes on, and clears by the new terms."""
+    changes = {name: value for name, value in body.model_dump(exclude={"condition"}).items() if value is not None}
+    if body.condition:
+        changes |= {"op": body.condition.op, "value": body.condition.value}
+    return rule_out(services.change_rule(actor=request.actor, rule_id=rule_id, **changes))
+
+
+@router.delete("/notifications/rules/{rule_id}", response={204: None, **PROBLEMS})
+def delete_rule(request: ApiRequest, rule_id: UUID) -> Status[None]:
+    """With its alerts; what was sent stays."""
+    services.delete_rule(actor=request.actor, rule_id=rule_id)
+    return Status(204, None)

@@ -1,0 +1,32 @@
+"""What a rule is made of."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dagy_console.alerts.models import Rule, Severity
+
+LONGEST_NAME = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a rule watches and whom it tells. Times are in seconds; no `repeat_seconds`: it is told once."""
+
+    name: str
+    measure: str
+    window_seconds: int
+    op: str
+    value: float
+    query: str = ""
+    group_by: Sequence[str] = ()
+    for_seconds: int = 0
+    severity: str = Severity.WARNING
+    channel_ids: Sequence[uuid.UUID] = field(default_factory=tuple)
+    repeat_seconds: int = 0
+    enabled: bool = True
+
+
+def terms_of(rule: Rule) -> Terms:
+    told = {name: getattr(rule, name) for name in Terms.__dataclass_fields__ if name != "channel_ids"}
+    return Terms(**told, channel_ids=tuple(rule.channels.order_by("name").values_list("pk", flat=True)))

@@ -1,0 +1,341 @@
+"""A rule fires once, tells its channels once, and says when it is over; two beats do no harm."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from dagy_console.accounts.models import Organization
+from dagy_console.alerts import checking, measures
+from dagy_console.alerts.channels import services as channels
+from dagy_console.alerts.firings import services as firings
+from dagy_console.alerts.models import Alert, Delivery, Rule
+from dagy_console.alerts.rules import services
+from dagy_console.alerts.rules.terms import Terms
+from dagy_console.audit.models import AuditEntry
+from dagy_console.core.database import TookTooLong
+from dagy_console.core.errors import Conflict, Invalid, Unavailable
+from dagy_console.exceptions.index.indexing import put_traces
+from dagy_console.exceptions.models import Trace
+from dagy_console.runs.models import Run
+from tests.conftest import _person, at_the_same_moment
+from tests.runs.support import a_run
+from tests.traces import NOW, a_trace
+
+MINUTE = timedelta(minutes=1)
+USUAL: dict[str, Any] = {
+    "name": "Exceptions", "measure": "exception_count", "window_seconds": 300, "op": "above", "value": 2.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Checks are made at this moment."""
+
+    def at(moment: datetime) -> None:
+        # Of checks alone: the record is written by the real clock.
+        monkeypatch.setattr(checking, "timezone", SimpleNamespace(now=lambda: moment))
+
+    at(NOW)
+    return at
+
+
+@pytest.fixture
+def rule(channel: Any, as_actor: Any, alice: Any) -> Callable[..., Rule]:
+    """Makes one of the platform that tells a webhook, unless it is given other channels."""
+
+    def make(**terms: Any) -> Rule:
+        told = terms.pop("channel_ids", None)
+        told = [channel("webhook").pk] if told is None else told
+        return services.create_rule(
+            actor=as_actor(alice), org_id=terms.pop("org_id", ""), terms=Terms(**(USUAL | terms), channel_ids=told)
+        )
+
+    return make
+
+
+def traces(count: int, at: datetime, first: int = 0) -> None:
+    put_traces([a_trace(first + number, at, random.Random(number)) for number in range(count)])
+
+
+def events() -> list[str]:
+    return [row["message"]["event"] for row in Delivery.objects.order_by("number").values("message")]
+
+
+def test_a_rule_fires_once_goes_on_and_says_when_it_is_over(rule: Any, clock: Any) -> None:
+    rule()
+    assert checking.check_due() == 1 and not Alert.objects.exists()
+    traces(3, NOW + MINUTE)
+    clock(NOW + 2 * MINUTE)
+    assert checking.check_due() == 1
+    alert = Alert.objects.get()
+    assert (alert.status, alert.value, events()) == ("firing", 3.0, ["triggered"])
+    message = Delivery.objects.get().message
+    assert message["text"] == "3 traces in the last 5 min, above 2."
+    assert message["link"].endswith(f"/console/alerts/{alert.pk}/")
+    for minute in (3, 4):
+        clock(NOW + minute * MINUTE)
+        checking.check_due()
+    assert events() == ["triggered"]
+    clock(NOW + 7 * MINUTE)
+    checking.check_due()
+    alert.refresh_from_db()
+    assert (alert.status, alert.peak, events()) == ("resolved", 3.0, ["triggered", "resolved"])
+    assert Delivery.objects.values("subject").distinct().count() == 1
+    traces(4, NOW + 8 * MINUTE, first=50)
+    clock(NOW + 9 * MINUTE)
+    checking.check_due()
+    assert (
+        Alert.objects.filter(status="firing").count() == 1
+        and Delivery.objects.values("subject").distinct().count() == 2
+    )
+
+
+def test_it_is_checked_every_ten_seconds_and_not_more_often(rule: Any, clock: Any) -> None:
+    rule()
+    assert [checking.check_due(), checking.check_due()] == [1, 0]
+    clock(NOW + timedelta(seconds=10))
+    assert checking.check_due() == 1
+
+
+def test_what_does_not_last_does_not_fire(rule: Any, clock: Any) -> None:
+    rule(for_seconds=120, window_seconds=60)
+    traces(3, NOW - timedelta(seconds=1))
+    checking.check_due()
+    assert Alert.objects.get().status == "pending"
+    clock(NOW + 1.5 * MINUTE)
+    checking.check_due()
+    assert not Alert.objects.exists() and not Delivery.objects.exists()
+    for minute in range(2, 6):
+        traces(3, NOW + minute * MINUTE - timedelta(seconds=1), first=minute * 10)
+        clock(NOW + minute * MINUTE)
+        checking.check_due()
+    alert = Alert.objects.get()
+    assert (alert.status, alert.fired_at - alert.since) == ("firing", timedelta(minutes=2))
+
+
+def test_each_value_of_a_dimension_has_its_own_alert(rule: Any, clock: Any) -> None:
+    rule(group_by=["type"], value=0.0)
+    traces(40, NOW - MINUTE)
+    checking.check_due()
+    assert {alert.label for alert in Alert.objects.all()} == {"type:KeyError", "type:ValueError"}
+    assert Alert.objects.first().dimensions.keys() == {"type"}
+    assert len(events()) == 2
+
+
+def test_a_query_narrows_it_and_an_organizations_rule_sees_its_own(rule: Any, clock: Any) -> None:
+    Organization.objects.create(id="org_1", name="One")
+    rule(query="type:KeyError", name="Keys", value=0.0)
+    rule(org_id="org_1", name="Own", value=0.0, channel_ids=[])
+    traces(60, NOW - MINUTE)
+    checking.check_due()
+    found = {alert.rule.name: alert.value for alert in Alert.objects.select_related("rule")}
+    assert found == {
+        "Keys": Trace.objects.filter(exception_type="KeyError").count(),
+        "Own": Trace.objects.filter(org_id="org_1").count(),
+    }
+
+
+def test_below_and_change(rule: Any, clock: Any) -> None:
+    rule(name="Quiet", op="below", value=1.0)
+    rule(name="Burst", op="change", value=3.0, channel_ids=[])
+    traces(1, NOW - timedelta(minutes=6))
+    checking.check_due()
+    assert [alert.rule.name for alert in Alert.objects.all()] == ["Quiet"]
+    traces(4, NOW - MINUTE, first=10)
+    clock(NOW + timedelta(seconds=10))
+    checking.check_due()
+    assert [alert.rule.name for alert in Alert.objects.filter(status="firing")] == ["Burst"]
+    assert Alert.objects.get(status="firing").value == 4.0
+
+
+def test_failed_runs_are_counted_but_not_those_of_ones_own_machine(rule: Any, clock: Any, bob: Any) -> None:
+    rule(measure="run_failed", value=0.0)
+    for number, trigger in enumerate(("manual", "local")):
+        run = a_run("org_blue", name=f"flow-{number}")
+        Run.objects.filter(pk=run.pk).update(status="FAILED", trigger=trigger, created_at=NOW - MINUTE)
+    checking.check_due()
+    assert Alert.objects.get().value == 1.0
+
+
+def test_it_is_told_again_while_it_fires_until_somebody_looks_after_it(
+    rule: Any, clock: Any, as_actor: Any, alice: Any
+) -> None:
+    rule(repeat_seconds=60, window_seconds=86_400)
+    traces(3, NOW - MINUTE)
+    for second in range(0, 150, 10):
+        clock(NOW + timedelta(seconds=second))
+        checking.check_due()
+    assert events() == ["triggered"] * 3
+    alert = Alert.objects.get()
+    firings.acknowledge(actor=as_actor(alice), alert_id=alert.pk)
+    for second in range(150, 400, 10):
+        clock(NOW + timedelta(seconds=second))
+        checking.check_due()
+    assert events() == [*["triggered"] * 3, "acknowledged"]
+    with pytest.raises(Conflict):
+        firings.acknowledge(actor=as_actor(alice), alert_id=alert.pk)
+    firings.resolve(actor=as_actor(alice), alert_id=alert.pk)
+    assert events()[-1] == "resolved"
+    assert {"alert.acknowledged", "alert.resolved"} <= set(AuditEntry.objects.values_list("action", flat=True))
+
+
+def test_a_rule_that_cannot_be_checked_says_so_keeps_its_alerts_and_stops_no_other(
+    rule: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = rule()
+    rule(name="Other", channel_ids=[])
+    traces(3, NOW - MINUTE)
+    checking.check_due()
+    known = measures.Measure.values
+    for error, said in ((TookTooLong(), "takes longer than 2 s"), (Unavailable("Away."), "Away.")):
+
+        def values(self: Any, query: Any, error: Exception = error, **asked: Any) -> Any:
+            if not Rule.objects.filter(pk=broken.pk, checked_at__lt=checking.timezone.now()).exists():
+                return known(self, query, **asked)
+            raise error
+
+        monkeypatch.setattr(measures.Measure, "values", values)
+        clock(checking.timezone.now() + 20 * MINUTE)
+        checking.check_due()
+        broken.refresh_from_db()
+        assert said in broken.problem
+        assert Alert.objects.get(rule=broken).status == "firing"
+    assert Rule.objects.get(name="Other").checked_at == checking.timezone.now()
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"name": " "}, "name"),
+        ({"measure": "weather"}, "measure"),
+        ({"query": "colour:red"}, "query"),
+        ({"query": "after:-1h"}, "query"),
+        ({"window_seconds": 5}, "window_seconds"),
+        ({"op": "beside"}, "condition"),
+        ({"op": "below", "value": 0}, "condition"),
+        ({"value": -1}, "condition"),
+        ({"group_by": ["colour"]}, "group_by"),
+        ({"group_by": ["org", "org"]}, "group_by"),
+        ({"group_by": ["org", "type", "path"]}, "group_by"),
+        ({"group_by": ["org"], "op": "below"}, "group_by"),
+        ({"repeat_seconds": 5}, "repeat_seconds"),
+        ({"severity": "loud"}, "severity"),
+        ({"channel_ids": ["5a0ce9f0-0000-4000-8000-000000000000"]}, "channel_ids"),
+    ],
+)
+def test_what_is_wrong_is_said_at_its_field(rule: Any, terms: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        rule(**terms)
+    assert field in {error.field for error in refused.value.errors}
+    assert not Rule.objects.exists()
+
+
+def test_members_make_rules_of_what_they_may_read_and_tell_their_own_channels(
+    as_actor: Any, bob: Any, channel: Any, api: Any
+) -> None:
+    foreign = channel("webhook", name="Platform")
+    own = channels.create_channel(
+        actor=as_actor(bob), org_id="org_blue", name="Blue", channel_type="email", config={"to": ["a@b.example"]}
+    )
+    body = {
+        "name": "Failed", "measure": "run_failed", "window_seconds": 300, "condition": {"op": "above", "value": 0},
+    }  # fmt: skip
+    post = lambda **more: api(bob).post("/notifications/rules", body | more, content_type="application/json")  # noqa: E731
+    assert post(channel_ids=[str(foreign.pk)]).status_code == 422
+    assert post(measure="exception_count").status_code == 403
+    made = post(channel_ids=[str(own.pk)])
+    assert made.status_code == 201 and made.json()["org_id"] == "org_blue"
+    assert api(bob).get("/notifications/rules").json()["items"][0]["id"] == made.json()["id"]
+    url = f"/notifications/rules/{made.json()['id']}"
+    changed = api(bob).patch(url, {"condition": {"op": "above", "value": 5}}, content_type="application/json")
+    assert changed.json()["condition"]["value"] == 5
+    assert api(bob).delete(url).status_code == 204
+
+
+def test_a_change_clears_nothing_by_itself(rule: Any, clock: Any, as_actor: Any, alice: Any) -> None:
+    made = rule()
+    traces(3, NOW - MINUTE)
+    checking.check_due()
+    services.change_rule(actor=as_actor(alice), rule_id=made.pk, value=100.0)
+    assert Alert.objects.get().status == "firing"
+    clock(NOW + timedelta(seconds=10))
+    checking.check_due()
+    assert Alert.objects.get().status == "resolved" and events() == ["triggered", "resolved"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_over_any_series_no_two_are_open_and_each_step_is_told_once(rule: Any, clock: Any, seed: int) -> None:
+    chance = random.Random(seed)
+    rule(group_by=["type"], value=1.0, window_seconds=60, for_seconds=chance.choice([0, 20]))
+    for step in range(40):
+        now = NOW + timedelta(seconds=10 * step)
+        if chance.random() < 0.4:
+            traces(chance.randrange(1, 8), now - timedelta(seconds=1), first=step * 10)
+        clock(now)
+        checking.check_due()
+        open_alerts = Counter(Alert.objects.exclude(status="resolved").values_list("label", flat=True))
+        assert all(count == 1 for count in open_alerts.values())
+    clock(NOW + timedelta(hours=1))
+    checking.check_due()
+    assert not Alert.objects.exclude(status="resolved").exists()
+    told = Counter((row.subject, row.message["event"]) for row in Delivery.objects.all())
+    assert set(told.values()) <= {1}
+    fired = Alert.objects.values_list("pk", flat=True)
+    expected = {(f"alert:{pk}", event) for pk in fired for event in ("triggered", "resolved")}
+    assert set(told) == expected
+
+
+def test_two_beats_at_once_fire_it_once(committed: None, empty_index: None, receiver: Any, as_actor: Any) -> None:
+    cache.clear()
+    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    made = channels.create_channel(
+        actor=actor, org_id="", name="On-call", channel_type="webhook", config={"url": receiver.url}
+    )
+    for number in range(5):
+        terms = Terms(**(USUAL | {"name": f"r{number}", "window_seconds": 3_600}), channel_ids=[made.pk])
+        services.create_rule(actor=actor, org_id="", terms=terms)
+    traces(3, datetime.now(NOW.tzinfo) - MINUTE)
+    checked = at_the_same_moment(*(checking.check_due for _ in range(4)))
+    assert sum(checked) == 5
+    assert Alert.objects.filter(status="firing").count() == Delivery.objects.count() == 5
+    Rule.objects.all().delete()
+    channels.delete_channel(actor=actor, channel_id=made.pk)
+
+
+def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascript(
+    browse: Any, alice: Any, channel: Any, clock: Any
+) -> None:
+    browser, told = browse(alice), channel("webhook")
+    given = {
+        "name": "Exceptions", "measure": "exception_count", "org_id": "", "query": "", "window_seconds": "300",
+        "op": "above", "value": "2", "group_by": "", "for_seconds": "0", "severity": "critical",
+        "channel_ids": [str(told.pk)], "repeat_seconds": "0", "enabled": "on",
+    }  # fmt: skip
+    wrong = browser.post("/console/alerts/rules/new/", given | {"query": "colour:red", "group_by": "weather"})
+    assert wrong.status_code == 422 and "There is no key colour" in wrong.content.decode()
+    answer = browser.post("/console/alerts/rules/new/", given)
+    assert answer.status_code == 302, answer.context["form"].errors
+    made = Rule.objects.get()
+    traces(3, NOW - MINUTE)
+    checking.check_due()
+    alert = Alert.objects.get()
+    assert "Exceptions" in browser.get("/console/alerts/").content.decode()
+    page = browser.get(f"/console/alerts/{alert.pk}/").content.decode()
+    assert "3 traces, above 2" in page and "Acknowledge" in page
+    assert browser.get(f"/console/alerts/{alert.pk}/acknowledge/").status_code == 405  # a scanner that follows links
+    browser.post(f"/console/alerts/{alert.pk}/acknowledge/")
+    assert "alice@dagy.example" in browser.get(f"/console/alerts/{alert.pk}/").content.decode()
+    shown = browser.get(f"/console/alerts/rules/{made.pk}/").content.decode()
+    assert "Exceptions in 5 min above 2" in shown and "3 traces" in shown
+    assert browser.post(f"/console/alerts/rules/{made.pk}/", given | {"value": "9"}).status_code == 302
+    made.refresh_from_db()
+    assert made.value == 9.0
+    assert browser.post(f"/console/alerts/rules/{made.pk}/delete/").status_code == 302
+    assert not Alert.objects.exists() and Delivery.objects.exists()
