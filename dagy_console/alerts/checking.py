@@ -136,6 +136,14 @@ def _clear(rule: Rule, alert: Alert, value: float, now: datetime) -> None:
     alert.save()
 
 
+def end_all(rule: Rule, *, by: str) -> None:
+    """In a transaction that has locked the rule: it is watched no more, and nothing of it may stay open elsewhere."""
+    now = timezone.now()
+    for alert in rule.alerts.filter(status__in=OPEN):
+        alert.resolved_by = by
+        _clear(rule, alert, alert.value, now)
+
+
 def tell(rule: Rule, alert: Alert, event: Event, now: datetime) -> None:
     """Write it into the outbox, for each of the rule's channels; the alert is to be saved behind it."""
     if event is Event.TRIGGERED:

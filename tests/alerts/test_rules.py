@@ -270,6 +270,23 @@ def test_a_change_clears_nothing_by_itself(rule: Any, clock: Any, as_actor: Any,
     assert Alert.objects.get().status == "resolved" and events() == ["triggered", "resolved"]
 
 
+def test_what_fires_of_a_rule_that_is_turned_off_or_deleted_is_told_to_be_over(
+    rule: Any, clock: Any, as_actor: Any, alice: Any
+) -> None:
+    actor, made = as_actor(alice), rule()
+    traces(3, NOW - MINUTE)
+    checking.check_due()
+    services.change_rule(actor=actor, rule_id=made.pk, enabled=False)
+    assert events() == ["triggered", "resolved"]
+    assert (Alert.objects.get().status, Alert.objects.get().resolved_by) == ("resolved", "alice@dagy.example")
+    clock(NOW + timedelta(seconds=20))
+    assert checking.check_due() == 0
+    services.change_rule(actor=actor, rule_id=made.pk, enabled=True)
+    checking.check_due()
+    services.delete_rule(actor=actor, rule_id=made.pk)
+    assert events() == ["triggered", "resolved"] * 2 and not Alert.objects.exists()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_over_any_series_no_two_are_open_and_each_step_is_told_once(rule: Any, clock: Any, seed: int) -> None:
     chance = random.Random(seed)

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import transaction
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import measures
+from dagy_console.alerts import checking, measures
 from dagy_console.alerts.channels import selectors as channels
 from dagy_console.alerts.models import Channel, Op, Rule, Severity
 from dagy_console.alerts.rules import selectors
@@ -43,7 +43,8 @@ def create_rule(*, actor: Actor, org_id: str, terms: Terms) -> Rule:
 
 @transaction.atomic
 def change_rule(*, actor: Actor, rule_id: uuid.UUID, **changes: Any) -> Rule:
-    """`changes` are any of the terms. What fires goes on: it clears by the new terms at the next check.
+    """`changes` are any of the terms. What fires goes on, and clears by the new terms at the next check; of a rule that
+    is turned off it is resolved, and told.
 
     Raises PermissionDenied, NotFound, Invalid.
     """
@@ -54,6 +55,8 @@ def change_rule(*, actor: Actor, rule_id: uuid.UUID, **changes: Any) -> Rule:
     others = Rule.objects.filter(organization=rule.organization_id).exclude(pk=rule.pk)
     found = _checked(actor, rule.org_id, terms, others)
     _keep(rule, terms, found)
+    if not rule.enabled:
+        checking.end_all(rule, by=actor.email)
     after = snapshot(rule)
     if after != before:
         _record(Action.RULE_CHANGED, rule, actor=actor, before=before, after=after)
@@ -62,8 +65,10 @@ def change_rule(*, actor: Actor, rule_id: uuid.UUID, **changes: Any) -> Rule:
 
 @transaction.atomic
 def delete_rule(*, actor: Actor, rule_id: uuid.UUID) -> None:
-    """With its alerts; what was sent stays. Raises PermissionDenied, NotFound."""
-    rule = selectors.get_rule(actor, rule_id, Permission.NOTIFICATIONS_WRITE)
+    """With its alerts: what fires is told to be over. What was sent stays. Raises PermissionDenied, NotFound."""
+    known = selectors.get_rule(actor, rule_id, Permission.NOTIFICATIONS_WRITE)
+    rule = Rule.objects.select_for_update(of=("self",)).get(pk=known.pk)
+    checking.end_all(rule, by=actor.email)
     _record(Action.RULE_DELETED, rule, actor=actor, before=snapshot(rule))
     rule.delete()
 
