@@ -4,12 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import F, Func, IntegerField, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 import dagy_console
+from dagy_console.alerts.firings import selectors as alerts
+from dagy_console.alerts.firings.presenting import alert_row
+from dagy_console.alerts.search import ALERTS
 from dagy_console.audit import selectors as audit
 from dagy_console.audit.serializers import entry_row
 from dagy_console.core import health
@@ -39,16 +42,19 @@ def home(request: ConsoleRequest) -> HttpResponse:
     """What is wrong right now, as far as the actor may see it."""
     actor = request.actor
     platform = actor.can(Permission.EXCEPTIONS_READ)
+    failed, run_tiles = _failed_runs(actor) if actor.can_somewhere(Permission.RUNS_READ) else (None, [])
     context = {
         "nav": "home",
-        "tiles": _tiles(actor),
+        "tiles": [*(_trace_tiles(actor) if platform else ()), *run_tiles],
         "health": health.report() if actor.can(Permission.PLATFORM_READ) else None,
+        "firing": [alert_row(alert) for alert in alerts.firing(actor)[:5]]
+        if actor.can_somewhere(Permission.NOTIFICATIONS_READ)
+        else None,
+        "firing_url": ALERTS.parse("status:firing").url,
         **(home_groups(actor) if platform else {}),
         "fresh_url": GROUPS.parse("first:-24h sort:new").url,
         "now": timezone.now().replace(microsecond=0),
-        "failed": [run_row(row) for row in runs.failed_visible_to(actor).order_by("-created_at", "-id")[:5]]
-        if actor.can_somewhere(Permission.RUNS_READ)
-        else None,
+        "failed": failed,
         "failed_url": failed_of_a_day().url,
         "activity": [entry_row(entry) for entry in audit.recent(actor, limit=8)]
         if actor.can_somewhere(Permission.AUDIT_READ)
@@ -73,13 +79,6 @@ def system(request: ConsoleRequest) -> HttpResponse:
     return render_page(request, "system.html", context)
 
 
-def _tiles(actor: Actor) -> list[dict[str, Any]]:
-    """The last 24 hours beside the 24 before, of what the actor may see."""
-    traces_too = actor.can(Permission.EXCEPTIONS_READ)
-    runs_too = actor.can_somewhere(Permission.RUNS_READ)
-    return [*(_trace_tiles(actor) if traces_too else ()), *(_run_tiles(actor) if runs_too else ())]
-
-
 def _trace_tiles(actor: Actor) -> list[dict[str, Any]]:
     now = timezone.now()
     before, today = tallies(TRACES, traces.visible_to(actor), ["org", "group"], [now - 2 * _DAY, now - _DAY, now])
@@ -92,12 +91,20 @@ def _trace_tiles(actor: Actor) -> list[dict[str, Any]]:
     return [_tile("Traces", today.count, before.count, url), *distinct]
 
 
-def _run_tiles(actor: Actor) -> list[dict[str, Any]]:
-    now = timezone.now()
-    failed = runs.failed_visible_to(actor).filter(created_at__gte=now - 2 * _DAY)
-    is_today = Q(created_at__gte=now - _DAY)
-    counts = failed.aggregate(today=Count("pk", filter=is_today), before=Count("pk", filter=~is_today))
-    return [_tile("Failed runs", counts["today"], counts["before"], failed_of_a_day().url)]
+def _failed_runs(actor: Actor) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The latest, and the tile of the last 24 hours beside the 24 before: in one query."""
+    now, failed = timezone.now(), runs.failed_visible_to(actor)
+    today = _count(failed.filter(created_at__gte=now - _DAY))
+    before = _count(failed.filter(created_at__gte=now - 2 * _DAY, created_at__lt=now - _DAY))
+    latest = list(failed.annotate(today=today, before=before).order_by("-created_at", "-id")[:5])
+    count_today, count_before = (latest[0].today, latest[0].before) if latest else (0, 0)
+    tile = _tile("Failed runs", count_today, count_before, failed_of_a_day().url)
+    return [run_row(row) for row in latest], [tile]
+
+
+def _count(rows: QuerySet[Any]) -> Subquery:
+    counted = rows.order_by().annotate(n=Func(F("pk"), function="count", output_field=IntegerField()))
+    return Subquery(counted.values("n"))
 
 
 def _tile(label: str, today: int, before: int, url: str) -> dict[str, Any]:

@@ -344,6 +344,7 @@ def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascrip
     checking.check_due()
     alert = Alert.objects.get()
     assert "Exceptions" in browser.get("/console/alerts/").content.decode()
+    assert "Firing now" in browser.get("/console/").content.decode()
     page = browser.get(f"/console/alerts/{alert.pk}/").content.decode()
     assert "3 traces, above 2" in page and "Acknowledge" in page
     assert browser.get(f"/console/alerts/{alert.pk}/acknowledge/").status_code == 405  # a scanner that follows links

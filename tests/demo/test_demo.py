@@ -13,7 +13,9 @@ from django.core.management import CommandError, call_command
 
 from dagy.capture.keys import decode_metadata, encode_metadata, parse_key
 from dagy_console.accounts.models import User
+from dagy_console.alerts.models import Rule
 from dagy_console.audit.models import AuditEntry
+from dagy_console.demo.alerts import make_rules
 from dagy_console.demo.objects import DemoObject
 from dagy_console.demo.odd import odd_objects
 from dagy_console.demo.scenario import SCENARIOS, Scenario
@@ -169,3 +171,9 @@ def test_passwords_that_are_not_json_are_refused_with_an_example(monkeypatch: py
     monkeypatch.setenv("DAGY_DEMO_PASSWORDS", "hunter2")
     with pytest.raises(CommandError, match="must be JSON such as"):
         seed()
+
+
+def test_the_demo_has_rules_that_tell_somebody_once(db: None) -> None:
+    assert make_rules() == Rule.objects.count() > 2
+    assert make_rules() == 0
+    assert all(rule.channels.exists() for rule in Rule.objects.all())

@@ -53,14 +53,6 @@ QUERIES = (
     "-type:V* -org:org_1",
     "words",
 )
-
-
-@pytest.fixture(autouse=True)
-def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is that these tests run on."""
-    monkeypatch.setattr(summary, "SECONDS", 10)
-
-
 # Those that are about one facet.
 ANSWERED = len(QUERIES) - 3
 

@@ -2,9 +2,9 @@
 
 import uuid
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
-from dagy_console.alerts.models import Alert, Delivery
+from dagy_console.alerts.models import Alert, AlertStatus, Delivery
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import NotFound
 from dagy_console.core.permissions import Permission
@@ -16,6 +16,12 @@ def visible_to(actor: Actor, permission: Permission = Permission.NOTIFICATIONS_R
     Raises PermissionDenied.
     """
     return actor.scoped(Alert.objects.select_related("rule"), permission)
+
+
+def firing(actor: Actor) -> QuerySet[Alert]:
+    """What fires now, newest first; what nobody looks after before the rest. Raises PermissionDenied."""
+    rows = visible_to(actor).filter(status=AlertStatus.FIRING)
+    return rows.order_by(F("acknowledged_at").asc(nulls_first=True), "-since", "-id")
 
 
 def get_alert(actor: Actor, alert_id: uuid.UUID, permission: Permission = Permission.NOTIFICATIONS_READ) -> Alert:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.words import counted, number
+from dagy_console.demo.alerts import make_rules
 from dagy_console.demo.people import make_people
 from dagy_console.demo.runs import has_flows, run_flows
 from dagy_console.demo.storing import has_traces, store
@@ -16,7 +17,7 @@ from dagy_console.demo.traces import demo_objects
 
 
 class Command(BaseCommand):
-    help = "Make demo organizations, people (passwords: DAGY_DEMO_PASSWORDS, else random and printed), traces and runs."
+    help = "Make demo organizations, people (passwords: DAGY_DEMO_PASSWORDS, else random), traces, runs and rules."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--traces", type=int, default=900, help="how many, besides a few odd ones (default 900)")
@@ -31,6 +32,7 @@ class Command(BaseCommand):
             self._make_traces(traces)
             if runs:
                 self._run_flows()
+            self.stdout.write(f"{counted(make_rules(), 'rule')} for alerts")
         except ConsoleError as error:
             raise CommandError(f"{error.detail} People, and what was written so far, stay.") from None
 
