@@ -75,7 +75,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 
 @pytest.fixture(autouse=True)
 def time_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit that is set within a test's transaction holds to its end, and the machine may be busy with other tests."""
+    """A limit that is set within a test's transaction holds to its end, and the machine may be busy otherwise."""
     monkeypatch.setattr(summary, "SECONDS", 5)
 
 
