@@ -1,6 +1,7 @@
 """Signing in with a second factor, by browser and by token, and who cannot do without."""
 
 import json
+import statistics
 import time
 
 import pytest
@@ -318,14 +319,14 @@ class TestNobodyLearnsWhoExists:
         took = {"bob@blue.example": [], "nobody@blue.example": []}
         for _ in range(12):
             for email, times in took.items():
-                began = time.perf_counter()
+                # Of this process alone: comparing is what takes it, and the machine is busy with other tests.
+                began = time.process_time()
                 if door == "page":
                     client.post("/accounts/login/", {"login": email, "password": "wrong"})
                 else:
                     login(client, email, password="wrong")
-                times.append(time.perf_counter() - began)
-        # What else the machine does only adds to them.
-        known, unknown = (min(times) for times in took.values())
+                times.append(time.process_time() - began)
+        known, unknown = (statistics.median(times) for times in took.values())
         assert 0.75 < known / unknown < 1.33
 
 
