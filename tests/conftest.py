@@ -28,7 +28,7 @@ from dagy_console.core.permissions import Role
 from dagy_console.core.tasks import make_partitions
 from dagy_console.exceptions.index import reconciling
 from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
-from dagy_console.listing import summary
+from dagy_console.listing import finding, summary
 from dagy_console.listing.models import DayCount, HourCount, RolledUpDay
 
 
@@ -77,6 +77,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[N
 def time_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """A limit that is set within a test's transaction holds to its end, and the machine may be busy otherwise."""
     monkeypatch.setattr(summary, "SECONDS", 5)
+    monkeypatch.setattr(finding, "WALK_SECONDS", 5)
 
 
 @pytest.fixture
