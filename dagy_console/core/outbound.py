@@ -58,6 +58,8 @@ def check_url(url: str) -> SplitResult:
     host = parts.hostname or ""
     if len(url) > LONGEST_URL or parts.scheme not in ("http", "https") or not host or not url.isprintable():
         raise Forbidden("This is no address: write one such as https://hooks.example.com/alerts.")
+    if not url.isascii():
+        raise Forbidden("Other letters than those of ASCII are written encoded: xn--… in the host, %… behind it.")
     if parts.username is not None or parts.password is not None:
         raise Forbidden("An address with a name or password in it is not kept: use a secret path or the signature.")
     if _is_allowed_host(host) or _is_allowed_literal(host):

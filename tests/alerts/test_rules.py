@@ -237,6 +237,12 @@ def test_what_is_wrong_is_said_at_its_field(rule: Any, terms: dict[str, Any], fi
     assert not Rule.objects.exists()
 
 
+def test_a_name_is_taken_however_its_words_are_spaced(rule: Any) -> None:
+    rule(name="Too many", channel_ids=[])
+    with pytest.raises(Invalid, match="can't be kept"):
+        rule(name=" Too   many ", channel_ids=[])
+
+
 def test_members_make_rules_of_what_they_may_read_and_tell_their_own_channels(
     as_actor: Any, bob: Any, channel: Any, api: Any
 ) -> None:

@@ -16,6 +16,7 @@ from dagy_console.alerts.kinds.sending import Sending, only
 from dagy_console.alerts.messages import Message
 from dagy_console.core import mail
 from dagy_console.core.errors import Invalid
+from dagy_console.core.forms import is_storable
 
 MOST = 20
 
@@ -27,7 +28,7 @@ def checked(config: dict[str, Any]) -> dict[str, Any]:
         raise Invalid.field("config.to", f"write a list of 1 to {MOST} addresses")
     for address in to:
         try:
-            validate_email(address)
+            validate_email(address if isinstance(address, str) and is_storable(address) else "")
         except ValidationError:
             raise Invalid.field("config.to", f"{str(address)[:100]!r} is no address") from None
     return {"to": list(dict.fromkeys(address.strip().lower() for address in to))}

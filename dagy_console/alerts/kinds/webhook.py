@@ -24,18 +24,19 @@ def new_secret() -> str:
 
 def checked(config: dict[str, Any]) -> dict[str, Any]:
     only(config, "url", "secret", "previous_secret")
-    kept = {"url": url_of(config, "url"), "secret": _secret(config["secret"]) if config.get("secret") else new_secret()}
-    return kept | ({"previous_secret": config["previous_secret"]} if config.get("previous_secret") else {})
+    given = {name: _secret(config, name) for name in ("secret", "previous_secret") if config.get(name)}
+    return {"url": url_of(config, "url"), "secret": new_secret()} | given
 
 
-def _secret(secret: object) -> str:
+def _secret(config: dict[str, Any], name: str) -> str:
+    secret = config[name]
     try:
         key = base64.b64decode(str(secret).removeprefix(PREFIX), validate=True)
     except ValueError:
         key = b""
     if not str(secret).startswith(PREFIX) or not LEAST_BYTES <= len(key) <= MOST_BYTES:
         raise Invalid.field(
-            "config.secret",
+            f"config.{name}",
             f"must be {PREFIX} and {LEAST_BYTES} to {MOST_BYTES} bytes in base64; left out, one is made",
         )
     return str(secret)

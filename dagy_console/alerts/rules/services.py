@@ -82,14 +82,13 @@ def snapshot(rule: Rule) -> dict[str, Any]:
 def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Channel]:
     """The channels. Raises Invalid that names every field that is wrong, PermissionDenied."""
     measure = measures.get(terms.measure)
-    if not actor.can_somewhere(measure.permission):
-        actor.require_somewhere(measure.permission)
+    actor.require_somewhere(measure.permission)
     measure.parse(terms.query)
     errors = [
         FieldError(name, message)
         for name, is_wrong, message in (
-            ("name", not 1 <= len(terms.name.strip()) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
-            ("name", others.filter(name=terms.name.strip()).exists(), "is taken: there is a rule of this name"),
+            ("name", not 1 <= len(_name_of(terms)) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
+            ("name", others.filter(name=_name_of(terms)).exists(), "is taken: there is a rule of this name"),
             ("window_seconds", not MINUTE <= terms.window_seconds <= WEEK, "must be a minute to a week"),
             ("for_seconds", not 0 <= terms.for_seconds <= WEEK, "must be 0 to a week"),
             ("repeat_seconds", 0 < terms.repeat_seconds < MINUTE, "must be 0 (never) or a minute and more"),
@@ -121,11 +120,16 @@ def _wrong_dimensions(measure: measures.Measure, terms: Terms) -> list[tuple[str
     ]
 
 
+def _name_of(terms: Terms) -> str:
+    """As it is kept, and compared."""
+    return " ".join(terms.name.split())
+
+
 def _keep(rule: Rule, terms: Terms, found: list[Channel]) -> None:
     for name in Terms.__dataclass_fields__:
         if name != "channel_ids":
             setattr(rule, name, getattr(terms, name))
-    rule.name, rule.group_by = " ".join(terms.name.split()), list(terms.group_by)
+    rule.name, rule.group_by = _name_of(terms), list(terms.group_by)
     rule.save()
     rule.channels.set(found)
 
