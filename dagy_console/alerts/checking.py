@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from dagy_console.alerts import measures, outbox
@@ -46,15 +46,17 @@ class Found:
 def check_due() -> int:
     """Check the rules whose turn it is; how many."""
     before = timezone.now() - timedelta(seconds=CHECK_SECONDS)
-    due = Rule.objects.filter(Q(checked_at=None) | Q(checked_at__lte=before), enabled=True)
-    return sum(_check(rule_id, before) for rule_id in list(due.order_by("checked_at").values_list("pk", flat=True)))
+    due = list(_due(before).order_by("checked_at").values_list("pk", flat=True))
+    return sum(_check(rule_id, before) for rule_id in due)
+
+
+def _due(before: datetime) -> QuerySet[Rule]:
+    return Rule.objects.filter(Q(checked_at=None) | Q(checked_at__lte=before), enabled=True)
 
 
 @transaction.atomic
 def _check(rule_id: Any, before: datetime) -> bool:
-    rows = Rule.objects.select_for_update(skip_locked=True, no_key=True)
-    due = Q(checked_at=None) | Q(checked_at__lte=before)
-    rule = rows.filter(due, pk=rule_id, enabled=True).first()
+    rule = _due(before).select_for_update(skip_locked=True, no_key=True).filter(pk=rule_id).first()
     if rule is None:
         return False
     now = timezone.now()
@@ -149,9 +151,9 @@ def tell(rule: Rule, alert: Alert, event: Event, now: datetime) -> None:
     if event is Event.TRIGGERED:
         alert.told += 1
         alert.notified_at = now
-    key = f"{alert.pk}:{event}:{alert.told}"
+    key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now)
     for channel in rule.channels.all():
-        outbox.post(channel, _message(rule, alert, event, now), key=key)
+        outbox.post(channel, message, key=key)
 
 
 def _message(rule: Rule, alert: Alert, event: Event, now: datetime) -> Message:

@@ -1,6 +1,7 @@
 """Form fields that the console needs and Django lacks."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -26,10 +27,14 @@ def storable(text: str, limit: int) -> str:
 FormT = TypeVar("FormT", bound=forms.Form)
 
 
-def add_errors(form: FormT, error: ConsoleError) -> FormT:
-    """The form with what a service said of its fields; what is of no field stands above them."""
+def add_errors(form: FormT, error: ConsoleError, *, names: Mapping[str, str] | None = None) -> FormT:
+    """The form with what a service said of its fields; what is of no field stands above them.
+
+    `names`: what the service calls a field -> its name in the form, where the two differ.
+    """
     for item in error.errors:
-        form.add_error(item.field if item.field in form.fields else None, _sentence(item.message))
+        name = (names or {}).get(item.field, item.field)
+        form.add_error(name if name in form.fields else None, _sentence(item.message))
     if not error.errors:
         form.add_error(None, error.detail)
     return form

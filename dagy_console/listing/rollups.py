@@ -76,7 +76,7 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
     columns = asked.columns
     reaching = _reaching(listing.source, start, end)
     window = _said(query)
-    days = {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
+    days = _whole(reaching, window)
     hours = [] if columns else _hours({day: until for day, until in reaching.items() if day not in days}, window)
     known = sorted([*((begin_of(day), until) for day, until in days.items()), *hours])
     if not known or len(_joined(known)) > _MOST_PIECES:
@@ -84,6 +84,11 @@ def rolled_up(rows: QuerySet[Any], query: Query, start: datetime, end: datetime)
     live = outside(listing.time, known)
     parts = _parts(listing.source, asked, list(days))
     return RolledUp(listing.source, parts, list(days), hours, live) if parts else None
+
+
+def _whole(reaching: dict[date, datetime], window: Span) -> dict[date, datetime]:
+    """Those of the days that lie in the window from begin to end."""
+    return {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
 
 
 def met_by_day(rows: QuerySet[Any], matching: QuerySet[Any], query: Query) -> dict[date, int] | None:
@@ -96,7 +101,7 @@ def met_by_day(rows: QuerySet[Any], matching: QuerySet[Any], query: Query) -> di
         return None
     window = _said(query)
     reaching = _reaching(listing.source, *window)
-    days = {day: until for day, until in reaching.items() if window[0] < begin_of(day) and until < window[1]}
+    days = _whole(reaching, window)
     if not days:
         return None
     live = matching.filter(outside(listing.time, sorted((begin_of(day), until) for day, until in days.items())))

@@ -53,8 +53,3 @@ class ApiKeyForm(forms.Form):
             "scopes": data["scopes"] if data["powers"] == SOME else None,
             "expires_at": timezone.now() + timedelta(days=data["days"]),
         }
-
-    def refuse(self, errors: Any) -> None:
-        """Show what the service found, each at its field."""
-        for error in errors:
-            self.add_error(error.field if error.field in self.fields else None, f"{error.message}.")

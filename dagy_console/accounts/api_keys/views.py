@@ -16,6 +16,7 @@ from dagy_console.accounts.sudo import sudo_required
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import refuse_impersonator
 from dagy_console.core.errors import Conflict, Invalid
+from dagy_console.core.forms import add_errors
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.page import search_page
@@ -40,7 +41,7 @@ def new_key(request: ConsoleRequest) -> HttpResponse:
         try:
             key, token = services.create_api_key(actor=request.actor, **form.wanted)
         except Invalid as error:
-            form.refuse(error.errors)
+            add_errors(form, error)
         except Conflict as error:
             messages.info(request, error.detail)
             return redirect("api-keys:list")

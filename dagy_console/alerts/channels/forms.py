@@ -8,6 +8,7 @@ from dagy_console.alerts.models import Channel, ChannelType
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError
+from dagy_console.core.forms import add_errors
 
 # Type -> its fields in the form, and what they are called in the config.
 FIELDS = {
@@ -70,11 +71,7 @@ class ChannelForm(forms.Form):
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said of the config stands at the field that it was written into."""
-        for item in error.errors:
-            name = item.field.removeprefix("config.")
-            self.add_error(name if name in self.fields else None, f"{item.message[:1].upper()}{item.message[1:]}.")
-        if not error.errors:
-            self.add_error(None, error.detail)
+        add_errors(self, error, names={f"config.{name}": name for name in _all_fields()})
 
 
 def _all_fields() -> list[str]:

@@ -98,7 +98,7 @@ def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict
         "form": form,
         "channel": presenting.channel_row(found),
         "problem": presenting.problem_for(found, request.actor),
-        "may_write": found.org_id == "" or request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.org_id),
+        "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.org_id),
         "deliveries": [delivery_row(row, request.actor) for row in rows.order_by("-number")[:SHOWN]],
     }
 

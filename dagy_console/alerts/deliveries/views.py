@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from dagy_console.alerts.deliveries import selectors, services
 from dagy_console.alerts.deliveries.presenting import delivery_row
+from dagy_console.alerts.models import Delivery
 from dagy_console.alerts.search import DELIVERIES
 from dagy_console.core.errors import Conflict
 from dagy_console.core.http import ConsoleRequest
@@ -33,8 +34,8 @@ def deliveries(request: ConsoleRequest) -> HttpResponse:
     )
 
 
-def _row(request: ConsoleRequest, delivery: object, query: Query) -> dict[str, object]:
-    return delivery_row(delivery, request.actor, query)  # type: ignore[arg-type]
+def _row(request: ConsoleRequest, delivery: Delivery, query: Query) -> dict[str, object]:
+    return delivery_row(delivery, request.actor, query)
 
 
 @require_POST

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from ninja import Query, Schema, Status
 
+from dagy_console.alerts.deliveries.presenting import DeliveryOut
 from dagy_console.alerts.firings import selectors, services
-from dagy_console.alerts.firings.presenting import DeliveryOut, alert_out
+from dagy_console.alerts.firings.presenting import alert_out
 from dagy_console.alerts.search import ALERTS
 from dagy_console.core.api import PROBLEMS, ApiRequest, StrictRouter, problems
 from dagy_console.listing.api import ListParams, list_page

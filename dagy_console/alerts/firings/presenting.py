@@ -5,14 +5,12 @@ from typing import Any
 from django.urls import reverse
 
 from dagy_console.alerts.checking import condition, said
-from dagy_console.alerts.deliveries.presenting import DeliveryOut, delivery_out
+from dagy_console.alerts.deliveries.presenting import delivery_out
 from dagy_console.alerts.models import Alert, AlertStatus, Delivery
 from dagy_console.core.actors import Actor
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.listing.language import Query
-
-__all__ = ["DeliveryOut", "alert_out", "alert_row"]
 
 
 def alert_out(alert: Alert, actor: Actor, deliveries: list[Delivery] | None = None) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from dagy_console.alerts.models import Op, Rule, Severity
 from dagy_console.alerts.rules.terms import LONGEST_NAME, terms_of
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import ConsoleError, Invalid
+from dagy_console.core.errors import ConsoleError
+from dagy_console.core.forms import add_errors
 
 WINDOWS = {60: "1 min", 300: "5 min", 900: "15 min", 3_600: "1 h", 21_600: "6 h", 86_400: "1 d"}
 FOR = {0: "at once", 60: "1 min", 120: "2 min", 300: "5 min", 900: "15 min"}
@@ -77,11 +78,7 @@ class RuleForm(forms.Form):
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field; a condition's at the value."""
-        for item in error.errors if isinstance(error, Invalid) else ():
-            name = {"condition": "value"}.get(item.field, item.field)
-            self.add_error(name if name in self.fields else None, f"{item.message[:1].upper()}{item.message[1:]}.")
-        if not error.errors:
-            self.add_error(None, error.detail)
+        add_errors(self, error, names={"condition": "value"})
 
 
 def _choices(known: dict[int, str], kept: int | None) -> list[tuple[int, str]]:
