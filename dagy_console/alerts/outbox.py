@@ -111,7 +111,11 @@ def _try(channel: Channel, delivery: Delivery) -> Sending:
         config = channel.config
     except NotDecryptable as error:
         return Sending(False, None, error.detail, again=True)
-    return KINDS[channel.channel_type].send(config, Message.from_description(delivery.message), key=delivery.key)
+    try:
+        return KINDS[channel.channel_type].send(config, Message.from_description(delivery.message), key=delivery.key)
+    except Exception as error:
+        log.exception("alerts.sending_broke", delivery=str(delivery.id), channel=str(channel.pk))
+        return Sending(False, None, f"The console failed at it: {type(error).__name__}.", again=True)
 
 
 def _note(channel: Channel, sending: Sending) -> None:

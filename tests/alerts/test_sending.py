@@ -252,3 +252,18 @@ def test_after_the_last_try_it_is_given_up(channel: Any, receiver: Any) -> None:
         outbox.deliver_due()
     delivery.refresh_from_db()
     assert (delivery.status, delivery.attempts) == ("dead", len(outbox.PAUSES) + 1)
+
+
+def test_a_config_that_nothing_can_be_sent_by_stops_no_other_channel_and_is_told_of(
+    channel: Any, receiver: Any
+) -> None:
+    broken, sound = channel("webhook", name="Broken"), channel("slack", name="Sound")
+    broken.config = broken.config | {"secret": "whsec_5"}
+    broken.save()
+    first = outbox.post(broken, a_message(), key="k1")
+    second = send(sound)
+    first.refresh_from_db()
+    assert second.status == "sent"
+    assert first.status == "waiting" and first.attempts == 1 and first.next_at > timezone.now()
+    broken.refresh_from_db()
+    assert "The console failed at it" in broken.problem
