@@ -1,4 +1,4 @@
-"""The console's own processes: web and three workers, one of them with beat, restarted where they die."""
+"""The console's own processes, restarted where they die: web, three workers, one of them with beat, and the inbox."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ class _Restart:
 
 @dataclass
 class Console:
-    """Web on 127.0.0.1:`port`, and workers for short tasks, for runs, and for jobs and beat; all with `environment`."""
+    """Web, workers for short tasks, for runs, and for jobs and beat, all with `environment`; the inbox, where it has
+    `ports` of 127.0.0.1."""
 
     profile: Profile
     environment: Mapping[str, str]
-    port: int
+    ports: Mapping[str, int]
     children: dict[str, Child] = field(default_factory=dict, init=False)
     _restarts: dict[str, _Restart] = field(default_factory=dict, init=False)
 
     def launch(self) -> None:
-        """Start web and worker without waiting for them."""
+        """Start web, worker and inbox without waiting for them."""
+        if "inbox" in self.ports:
+            self._spawn("inbox")
         self._spawn("web")
         self._spawn("worker")
 
@@ -49,7 +52,7 @@ class Console:
         self._spawn("jobs")
 
     def is_live(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports["web"], timeout=2)
         try:
             connection.request("GET", "/health/live")
             return connection.getresponse().status == 200
@@ -94,13 +97,16 @@ class Console:
         """Name of each process -> its command."""
         python: list[str | Path] = [sys.executable, "-m"]
         schedule = self.profile.directory / "beat-schedule"
-        return {
-            "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.port}", "4"],
+        commands = {
+            "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.ports['web']}", "4"],
             "worker": [*python, *_WORKER, "-Q", "celery", "-c", "4", "-n", "worker@%h"],
             # Long work has threads of its own, so that it never keeps the index waiting. Beat costs least in here.
             "jobs": [*python, *_WORKER, "-Q", "jobs", "-c", "4", "-n", "jobs@%h", "-B", "--schedule", schedule],
             "runs": [*python, *_WORKER, "-Q", ",".join(self._run_queues()), "-c", "4", "-n", "runs@%h"],
         }
+        if "inbox" in self.ports:
+            commands["inbox"] = [*python, "embedded.inbox", *(str(self.ports[name]) for name in ("inbox", "smtp"))]
+        return commands
 
 
 # Several workers of one machine have nothing to tell each other.

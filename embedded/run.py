@@ -19,7 +19,8 @@ from embedded.profile import Profile
 from embedded.signals import Stopped, StopSignals
 from embedded.stack import Stack
 
-PREFERRED_WEB_PORT = 8000
+_PREFERRED_PORTS = {"web": 8000, "inbox": 8025}
+_PORTS = {"web": "the web server", "inbox": "the inbox", "smtp": "the inbox's mail server"}
 _CONSOLE_SECONDS = 6
 _SERVERS_SECONDS = 4
 
@@ -32,7 +33,7 @@ def run(profile: Profile) -> int:
     if lock is None:
         raise EmbeddedError(_already_running(profile))
     adopt_orphans()
-    stack = Stack(profile, extra_ports={"web": "the web server"}, preferred_ports={"web": PREFERRED_WEB_PORT})
+    stack = Stack(profile, extra_ports=_PORTS, preferred_ports=_PREFERRED_PORTS)
     running = _Running(profile, stack, signals)
     try:
         running.start()
@@ -72,7 +73,7 @@ class _Running:
             _say("Making the demo's organizations, people and traces …")
             self.stack.wait_for_s3(self.signals.check)
             preparation.run(preparation.after_s3(), self.signals.check)
-        self.console = Console(self.profile, environment, self.stack.ports["web"])
+        self.console = Console(self.profile, environment, self.stack.ports)
         self.console.launch()
         self.stack.wait_for_s3(self.signals.check)
         self.console.wait_until_live(self.signals.check)
@@ -105,10 +106,11 @@ class _Running:
             _say(f"Stopped. The data is kept in {self.profile.directory}.")
 
     def _environment(self) -> dict[str, str]:
-        url = self._url()
+        inbox = self._url("inbox")
         kept = self.profile.secrets()
         environment = self.stack.environment() | {
-            "DAGY_BASE_URL": url,
+            "DAGY_BASE_URL": self._url("web"),
+            "DAGY_DEMO_INBOX": inbox,
             "DAGY_DEMO": "1",
             "DAGY_REQUIRE_MFA": "0",
             "DAGY_DEMO_PASSWORDS": json.dumps(demo_passwords(self.profile)),
@@ -120,12 +122,14 @@ class _Running:
         environment.setdefault("DAGY_SECRET_KEY", kept["django_secret_key"])
         environment.setdefault("DAGY_LOG_FORMAT", "console")
         environment.setdefault("DAGY_CHANNEL_ALLOWED_HOSTS", "127.0.0.1")
-        environment.setdefault("DAGY_EMAIL_URL", f"file://{self.profile.directory / 'mail'}")
+        environment.setdefault("DAGY_SLACK_URL", inbox)
+        environment.setdefault("DAGY_PAGERDUTY_URL", inbox)
+        environment.setdefault("DAGY_EMAIL_URL", f"smtp://127.0.0.1:{self.stack.ports['smtp']}")
         environment.pop("DAGY_DEBUG", None)
         return environment | self.stack.marker()
 
-    def _url(self) -> str:
-        return f"http://127.0.0.1:{self.stack.ports['web']}"
+    def _url(self, server: str) -> str:
+        return f"http://127.0.0.1:{self.stack.ports[server]}"
 
     def _describe(self, environment: Mapping[str, str]) -> dict[str, object]:
         passwords = demo_passwords(self.profile)
@@ -140,7 +144,8 @@ class _Running:
             "artifacts_bucket": environment["DAGY_ARTIFACTS_BUCKET"],
         }
         return {
-            "url": self._url(),
+            "url": self._url("web"),
+            "inbox_url": self._url("inbox"),
             "users": users,
             "database_url": environment["DATABASE_URL"],
             "redis_url": environment["REDIS_URL"],
@@ -149,7 +154,7 @@ class _Running:
 
     def _greet(self, seconds: float) -> None:
         passwords = demo_passwords(self.profile)
-        _say(f"\nDagy Console serves at {self._url()}/console/  (ready after {seconds:.1f} s)\n")
+        _say(f"\nDagy Console serves at {self._url('web')}/console/  (ready after {seconds:.1f} s)\n")
         for name, email in DEMO_PEOPLE.items():
             _say(f"  {name.replace('_', ' '):<12} {email:<20} {passwords[name]}")
         _say("\nDAGY_REQUIRE_MFA is off here: elsewhere super admins need a second factor.")
@@ -157,7 +162,7 @@ class _Running:
         _say(f"Data: {self.profile.directory}")
         if "postgres" in self.stack.own:
             _say(f"Database: {data_directory(self.profile)}")
-        _say(f"Mails: {self.profile.directory / 'mail'} (files: nothing leaves this machine)")
+        _say(f"Inbox: {self._url('inbox')}/ gets the mails and alerts: nothing leaves this machine")
         _say(f"Logs: {self.profile.logs}")
         _say(f"For scripts: {_description(self.profile)}\nCtrl-C stops everything and keeps the data.\n")
 

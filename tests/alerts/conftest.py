@@ -11,7 +11,7 @@ from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Channel, Delivery, Severity
 from dagy_console.core.times import to_rfc3339
-from tests.alerts.receiver import Receiver
+from embedded.inbox.receiver import Receiver
 
 CONFIGS: dict[str, Callable[[str], dict[str, Any]]] = {
     "slack": lambda url: {"webhook_url": f"{url}/services/T0/B0/secretsecretsecret"},

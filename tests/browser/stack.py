@@ -130,7 +130,7 @@ def running_stack(directory: Path, seed: Callable[[Bucket], None]) -> Iterator[S
     port = kept_ports(profile.directory / "ports.json", {"web": "the console"})["web"]
     environment = _environment(profile, name=name, port=port)
     bucket = Bucket(environment["DAGY_TRACES_BUCKET"])
-    console = Console(profile, environment, port)
+    console = Console(profile, environment, {"web": port})
     try:
         create_database(_owner_url(), name)
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()

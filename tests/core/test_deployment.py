@@ -190,7 +190,7 @@ def test_every_command_names_what_exists(name: str) -> None:
 
 
 def test_make_run_starts_what_compose_starts() -> None:
-    commands = Console(Profile("run"), {"DAGY_RUN_QUEUES": "default, heavy"}, 8000).commands()
+    commands = Console(Profile("run"), {"DAGY_RUN_QUEUES": "default, heavy"}, {"web": 8000}).commands()
     assert set(commands) == {"web", "worker", "jobs", "runs"}
     assert "runs,runs.heavy" in commands["runs"]
     for name in ("worker", "jobs", "runs"):

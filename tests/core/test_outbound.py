@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dagy_console.core import outbound
-from tests.alerts.receiver import Receiver
+from embedded.inbox.receiver import Receiver
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 
 from dagy.capture.keys import decode_metadata, encode_metadata, parse_key
 from dagy_console.accounts.models import User
-from dagy_console.alerts.models import Rule
+from dagy_console.alerts.models import Channel, ChannelType, Rule
 from dagy_console.audit.models import AuditEntry
 from dagy_console.demo.alerts import make_rules
 from dagy_console.demo.objects import DemoObject
@@ -174,6 +174,20 @@ def test_passwords_that_are_not_json_are_refused_with_an_example(monkeypatch: py
 
 
 def test_the_demo_has_rules_that_tell_somebody_once(db: None) -> None:
-    assert make_rules() == Rule.objects.count() > 2
-    assert make_rules() == 0
+    assert make_rules("") == Rule.objects.count() > 2
+    assert make_rules("") == 0
+    assert set(Channel.objects.values_list("channel_type", flat=True)) == {"email"}
+
+
+def test_with_the_inbox_beside_it_the_demo_tells_by_every_kind_of_channel(db: None, settings: Any) -> None:
+    inbox = settings.SLACK_URL = settings.PAGERDUTY_URL = "http://127.0.0.1:4321"
+    settings.CHANNEL_ALLOWED_HOSTS = ["127.0.0.1"]
+    make_rules(inbox)
+    assert set(Channel.objects.values_list("channel_type", flat=True)) == set(ChannelType.values)
     assert all(rule.channels.exists() for rule in Rule.objects.all())
+
+
+def test_who_has_set_slacks_own_address_gets_no_demo_there(db: None, settings: Any) -> None:
+    settings.CHANNEL_ALLOWED_HOSTS = ["127.0.0.1"]
+    make_rules("http://127.0.0.1:4321")
+    assert set(Channel.objects.values_list("channel_type", flat=True)) == {"email", "webhook"}

@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self._make_traces(traces)
             if runs:
                 self._run_flows()
-            self.stdout.write(f"{counted(make_rules(), 'rule')} for alerts")
+            self.stdout.write(f"{counted(make_rules(os.environ.get('DAGY_DEMO_INBOX', '')), 'rule')} for alerts")
         except ConsoleError as error:
             raise CommandError(f"{error.detail} People, and what was written so far, stay.") from None
 
