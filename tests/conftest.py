@@ -20,6 +20,7 @@ from dagy import capture
 from dagy_console.accounts.credentials import actor_for
 from dagy_console.accounts.models import Membership, Organization, User
 from dagy_console.accounts.services.tokens import create_access_token
+from dagy_console.alerts.models import Rule
 from dagy_console.core import roles, storage
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.errors import ConsoleError
@@ -63,13 +64,15 @@ def django_db_modify_db_settings(django_db_modify_db_settings: None) -> Iterator
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """… and the application tests in it. Partitions are made once, and not anew in every test's transaction."""
+    """… and the application tests in it. Partitions are made once, and not anew in every test's transaction. The rule
+    that each installation has is in the way of those that tests make."""
     if not connection.settings_dict["NAME"].startswith("test_"):
         # pytest-django makes the test database where a test asks for `db`; `committed` alone would have the real one.
         pytest.fail("Run these tests together with one that uses `db`: alone they would not be given a test database.")
     with roles.connected_as("application"):
         with django_db_blocker.unblock():
             make_partitions()
+            Rule.objects.all().delete()
         yield
 
 

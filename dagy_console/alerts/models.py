@@ -133,6 +133,14 @@ class Op(models.TextChoices):
     CHANGE = "change", "grew, against the window before, by more than (times)"
 
 
+class NoData(models.TextChoices):
+    """What becomes of a rule where there is nothing to measure."""
+
+    OK = "ok", "nothing is wrong"
+    KEEP = "keep", "all stays as it was"
+    ALERT = "alert", "it fires"
+
+
 class Rule(models.Model):
     """What to watch: a measure over the last window, for each value of its dimensions. Without an organization it is
     the platform's."""
@@ -152,6 +160,9 @@ class Rule(models.Model):
     severity = models.TextField(choices=Severity.choices)
     channels = models.ManyToManyField(Channel, related_name="rules")
     repeat_seconds = models.PositiveIntegerField(default=0)
+    no_data = models.TextField(choices=NoData.choices, default=NoData.OK)
+    # When it watches (`hours.Hours`, described); null: always.
+    hours = models.JSONField(null=True)
     enabled = models.BooleanField(default=True)
     # When it was looked at last, and what kept that from being done; "" where nothing does.
     checked_at = models.DateTimeField(null=True)
@@ -169,7 +180,6 @@ class Rule(models.Model):
         ]
         indexes = [
             models.Index(fields=["-created_at", "-id"], name="rule_newest"),
-            models.Index(fields=["checked_at"], condition=models.Q(enabled=True), name="rule_due"),
         ]
 
     def __str__(self) -> str:
@@ -231,3 +241,22 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id} {self.label} {self.status}"
+
+    @property
+    def is_of_no_data(self) -> bool:
+        return self.label == "data:none"
+
+
+class CheckerState(models.Model):
+    """What the last round of checks was like: one row."""
+
+    began_at = models.DateTimeField(null=True)
+    # How long there was none, and when there was one again.
+    away_seconds = models.FloatField(default=0)
+    away_until = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    rules = models.PositiveIntegerField(default=0)
+    seconds = models.FloatField(default=0)
+
+    def __str__(self) -> str:
+        return f"checked at {self.ended_at}"

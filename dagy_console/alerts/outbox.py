@@ -135,11 +135,9 @@ def _pause(attempts: int, retry_after: float | None) -> timedelta:
 
 
 def _to_last_resort(delivery: Delivery, sending: Sending) -> None:
-    """Of the organization, else of the platform; what the last resort itself can't tell goes no further."""
+    """What the last resort itself can't tell goes no further."""
     channel = delivery.channel
-    resorts = Channel.objects.filter(is_last_resort=True).exclude(pk=channel.pk)
-    own = resorts.filter(organization=channel.organization_id) if channel.organization_id else resorts.none()
-    resort = own.first() or resorts.filter(organization=None).first()
+    resort = last_resort(channel.organization_id, besides=channel)
     if resort is None or channel.is_last_resort:
         return
     message = Message.from_description(delivery.message)
@@ -151,6 +149,14 @@ def _to_last_resort(delivery: Delivery, sending: Sending) -> None:
         }
     )
     post(resort, told, key=f"{delivery.key}:undelivered")
+
+
+def last_resort(org_id: str | None, *, besides: Channel | None = None) -> Channel | None:
+    """Of the organization, else of the platform."""
+    resorts = Channel.objects.filter(is_last_resort=True).order_by("created_at")
+    resorts = resorts.exclude(pk=besides.pk) if besides else resorts
+    own = resorts.filter(organization=org_id).first() if org_id else None
+    return own or resorts.filter(organization=None).first()
 
 
 def check() -> tuple[Status, str]:

@@ -9,6 +9,7 @@ CHANNELS = Listing(
     keys=(
         Key("type", "channel_type", "Type", facet=True, parameter="channel_type", values=tuple(ChannelType.values)),
         Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+        Key("channel", "name", parameter="name"),
     ),
     time="created_at",
     tie="id",

@@ -27,9 +27,14 @@ def visible_to(actor: Actor) -> QuerySet[AuditEntry]:
             shown_ip=F("ip"),
             shown_agent=F("user_agent"),
         )
+    return as_members_see(entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ)))
+
+
+def as_members_see(entries: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+    """With `shown_actor` and the others, for MEMBERS_ENTRIES."""
     by_staff = When(actor_role="super_admin", then=Value(STAFF))
     from_staff = When(~Q(impersonator_id="") | Q(actor_role="super_admin"), then=None)
-    return entries.filter(org_id__in=actor.orgs_with(Permission.AUDIT_READ)).annotate(
+    return entries.annotate(
         shown_actor=Case(by_staff, default="actor_email", output_field=TextField()),
         shown_impersonator=Case(
             When(impersonator_id="", then=Value("")), default=Value(STAFF), output_field=TextField()

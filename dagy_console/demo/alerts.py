@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import transaction
 
 from dagy_console.alerts.channels.services import create_channel
-from dagy_console.alerts.models import ChannelType, Rule
+from dagy_console.alerts.models import Channel, ChannelType
 from dagy_console.alerts.rules.services import create_rule
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.core.actors import SYSTEM
@@ -15,9 +15,9 @@ from dagy_console.demo.data import load
 
 @transaction.atomic
 def make_rules(inbox: str) -> int:
-    """Of the platform; how many. None where there are rules already. `inbox` is the address of the stand-in for Slack
-    and the others; without one there are mails alone."""
-    if Rule.objects.exists():
+    """Of the platform; how many. None where there are channels already. `inbox` is the address of what stands in for
+    Slack and the others; without one there are mails alone."""
+    if Channel.objects.exists():
         return 0
     data = load("alerts")
     channels = {

@@ -6,10 +6,10 @@ class ExceptionsConfig(AppConfig):
     label = "exceptions"
 
     def ready(self) -> None:
-        from dagy_console.alerts import measures
+        from dagy_console.alerts.measures import register
         from dagy_console.core import health, jobs, navigation, partitions
         from dagy_console.core.permissions import Permission
-        from dagy_console.exceptions import customers, models, runs
+        from dagy_console.exceptions import customers, measures, models, runs
         from dagy_console.exceptions.deletions import running, services
         from dagy_console.exceptions.index import status
         from dagy_console.exceptions.index.capturing import start_capture
@@ -30,16 +30,8 @@ class ExceptionsConfig(AppConfig):
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         customers.register()
-        measures.register(
-            measures.Measure(
-                "exception_count",
-                "Exceptions",
-                "trace",
-                TRACES,
-                Permission.EXCEPTIONS_READ,
-                models.Trace.objects.all,
-                lambda rows, org_id: rows.filter(org_id=org_id),
-            )
+        register(
+            measures.ExceptionCount(), measures.NewGroup(), measures.Regression(), measures.OrganizationsAffected()
         )
         registry.links.append(runs.traces_of)
         start_capture()

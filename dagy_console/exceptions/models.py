@@ -90,6 +90,9 @@ class TraceGroup(models.Model):
             ),
             models.Index(fields=["status"], name="group_decided", condition=~models.Q(status="open")),
             models.Index(fields=["fingerprint"], name="group_unnamed", condition=models.Q(canonical="", count__gt=0)),
+            models.Index(
+                fields=["regressed_at"], name="group_regressed", condition=models.Q(regressed_at__isnull=False)
+            ),
             GinIndex(OpClass("title", name="gin_trgm_ops"), name="group_title"),
         ]
 

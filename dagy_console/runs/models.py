@@ -245,6 +245,9 @@ class Run(Leased):
             models.Index(
                 fields=["flow", "queue", "created_at"], condition=models.Q(status=RunStatus.QUEUED), name="run_waiting"
             ),
+            # For what alerts measure over a window.
+            models.Index(fields=["ended_at"], name="run_ended"),
+            models.Index(fields=["started_at"], name="run_started"),
             GinIndex(OpClass("reason", name="gin_trgm_ops"), name="run_by_text"),
         ]
 

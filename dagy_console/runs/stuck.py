@@ -70,6 +70,14 @@ def check() -> tuple[Status, str]:
     return Status.DEGRADED, f"{counted(sum(count for _, count in counts), 'run')} stuck: {', '.join(said)}"
 
 
+def any_kind() -> Q:
+    """Of the runs as they are now."""
+    found = Q()
+    for rows in _KINDS.values():
+        found |= rows()
+    return found
+
+
 def _queued() -> Q:
     late = Q(status=RunStatus.QUEUED, created_at__lt=Now() - timedelta(seconds=QUEUED_SECONDS))
     return late & leases.free() & ~held_back()

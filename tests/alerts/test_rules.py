@@ -1,28 +1,34 @@
 """A rule fires once, tells its channels once, and says when it is over; two beats do no harm."""
 
+import importlib
 import random
 from collections import Counter
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.cache import cache
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import checking, measures
+from dagy_console.alerts import checking, heartbeat, outbox
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.firings import services as firings
+from dagy_console.alerts.measures import rows
 from dagy_console.alerts.models import Alert, Delivery, Rule
 from dagy_console.alerts.rules import services
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.database import TookTooLong
 from dagy_console.core.errors import Conflict, Invalid, Unavailable
+from dagy_console.core.health import Status
 from dagy_console.exceptions.index.indexing import put_traces
-from dagy_console.exceptions.models import Trace
+from dagy_console.exceptions.measures import ExceptionCount
+from dagy_console.exceptions.models import IndexState, Trace
 from dagy_console.runs.models import Run
+from tests.alerts.conftest import a_message, due_now
 from tests.conftest import _person, at_the_same_moment
 from tests.runs.support import a_run
 from tests.traces import NOW, a_trace
@@ -49,6 +55,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 def rule(channel: Any, as_actor: Any, alice: Any) -> Callable[..., Rule]:
     """Makes one of the platform that tells a webhook, unless it is given other channels."""
 
+    look(NOW + timedelta(days=1))
+
     def make(**terms: Any) -> Rule:
         told = terms.pop("channel_ids", None)
         told = [channel("webhook").pk] if told is None else told
@@ -57,6 +65,11 @@ def rule(channel: Any, as_actor: Any, alice: Any) -> Callable[..., Rule]:
         )
 
     return make
+
+
+def look(at: datetime) -> None:
+    """The index has followed the bucket until then."""
+    IndexState.objects.update_or_create(pk=1, defaults={"checked_at": at, "complete_at": at})
 
 
 def traces(count: int, at: datetime, first: int = 0) -> None:
@@ -101,6 +114,48 @@ def test_it_is_checked_every_ten_seconds_and_not_more_often(rule: Any, clock: An
     assert [checking.check_due(), checking.check_due()] == [1, 0]
     clock(NOW + timedelta(seconds=10))
     assert checking.check_due() == 1
+
+
+def test_while_the_index_stands_still_nothing_is_called_resolved(rule: Any, clock: Any) -> None:
+    made, quiet = rule(), rule(name="Quiet", op="below", value=1.0, channel_ids=[])
+    traces(3, NOW - MINUTE)
+    checking.check_due()
+    look(datetime.now(UTC) - timedelta(minutes=5))
+    clock(NOW + 20 * MINUTE)
+    checking.check_due()
+    made.refresh_from_db()
+    quiet.refresh_from_db()
+    assert [alert.rule_id for alert in Alert.objects.filter(status="firing")] == [made.pk]
+    assert "last look 5 min ago" in made.problem and "not called resolved" in made.problem and not quiet.problem
+    look(datetime.now(UTC))
+    clock(NOW + 21 * MINUTE)
+    checking.check_due()
+    made.refresh_from_db()
+    assert Alert.objects.get(rule=made).status == "resolved" and not made.problem
+
+
+def test_a_failing_channel_is_an_alert_of_its_own_told_to_the_last_resort(
+    channel: Any, receiver: Any, clock: Any
+) -> None:
+    make_rule = importlib.import_module("dagy_console.alerts.migrations.0004_failing_channels").make_rule
+    make_rule(apps, None)
+    make_rule(apps, None)
+    resort, failing = channel("webhook", name="Resort", is_last_resort=True), channel("webhook", name="Board")
+    receiver.order(500)
+    outbox.post(failing, a_message(), key="k")
+    outbox.deliver_due()
+    checking.check_due()
+    assert Alert.objects.get().status == "pending"
+    clock(NOW + 3 * MINUTE)
+    checking.check_due()
+    assert (Alert.objects.get().status, Alert.objects.get().label) == ("firing", "channel:Board")
+    told = Delivery.objects.get(channel=resort)
+    assert told.message["title"] == "A channel fails · channel:Board" and told.message["text"] == "1 channel, above 0."
+    due_now()
+    outbox.deliver_due()
+    clock(NOW + 4 * MINUTE)
+    checking.check_due()
+    assert Alert.objects.get().status == "resolved" and Delivery.objects.filter(channel=resort).count() == 2
 
 
 def test_what_does_not_last_does_not_fire(rule: Any, clock: Any) -> None:
@@ -158,7 +213,7 @@ def test_failed_runs_are_counted_but_not_those_of_ones_own_machine(rule: Any, cl
     rule(measure="run_failed", value=0.0)
     for number, trigger in enumerate(("manual", "local")):
         run = a_run("org_blue", name=f"flow-{number}")
-        Run.objects.filter(pk=run.pk).update(status="FAILED", trigger=trigger, created_at=NOW - MINUTE)
+        Run.objects.filter(pk=run.pk).update(status="FAILED", trigger=trigger, ended_at=NOW - MINUTE)
     checking.check_due()
     assert Alert.objects.get().value == 1.0
 
@@ -185,29 +240,46 @@ def test_it_is_told_again_while_it_fires_until_somebody_looks_after_it(
     assert {"alert.acknowledged", "alert.resolved"} <= set(AuditEntry.objects.values_list("action", flat=True))
 
 
-def test_a_rule_that_cannot_be_checked_says_so_keeps_its_alerts_and_stops_no_other(
-    rule: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rule_that_cannot_be_checked_says_so_keeps_its_alerts_and_stops_no_other(rule: Any, clock: Any) -> None:
     broken = rule()
-    rule(name="Other", channel_ids=[])
+    rule(name="Other", channel_ids=[], measure="run_failed")
     traces(3, NOW - MINUTE)
     checking.check_due()
-    known = measures.Measure.values
-    for error, said in ((TookTooLong(), "takes longer than 2 s"), (Unavailable("Away."), "Away.")):
+    for error, said in ((ZeroDivisionError(), "ZeroDivisionError"), (Unavailable("Away."), "Away.")):
 
-        def values(self: Any, query: Any, error: Exception = error, **asked: Any) -> Any:
-            if not Rule.objects.filter(pk=broken.pk, checked_at__lt=checking.timezone.now()).exists():
-                return known(self, query, **asked)
+        def values(*_: Any, error: Exception = error) -> Any:
             raise error
 
-        monkeypatch.setattr(measures.Measure, "values", values)
         clock(checking.timezone.now() + 20 * MINUTE)
-        checking.check_due()
+        with pytest.MonkeyPatch.context() as broken_measure:
+            broken_measure.setattr(ExceptionCount, "values", values)
+            checking.check_due()
         broken.refresh_from_db()
-        assert said in broken.problem
+        assert said in broken.problem and heartbeat.check()[0] == Status.DEGRADED
         assert Alert.objects.get(rule=broken).status == "firing"
     assert Rule.objects.get(name="Other").checked_at == checking.timezone.now()
-    monkeypatch.undo()
+    clock(checking.timezone.now() + MINUTE)
+    checking.check_due()
+    broken.refresh_from_db()
+    assert not broken.problem and Alert.objects.get(rule=broken).status == "resolved"
+
+
+def test_of_rules_that_are_asked_together_one_that_takes_too_long_stops_no_other(
+    rule: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(9):
+        rule(name=f"Keys {number}", query=f"type:KeyError path:/{number}*", value=0.0, channel_ids=[])
+    traces(60, NOW - MINUTE)
+    real = rows._ask
+
+    def slow(compiled: Any, asked: Any) -> Any:
+        if any("/4%" in str(values) for values, _ in asked):
+            raise TookTooLong
+        return real(compiled, asked)
+
+    monkeypatch.setattr(rows, "_ask", slow)
+    checking.check_due()
+    assert [made.name for made in Rule.objects.exclude(problem="")] == ["Keys 4"]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +424,7 @@ def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascrip
     assert "Exceptions" in browser.get("/console/alerts/").content.decode()
     assert "Firing now" in browser.get("/console/").content.decode()
     page = browser.get(f"/console/alerts/{alert.pk}/").content.decode()
-    assert "3 traces, above 2" in page and "Acknowledge" in page
+    assert "3 traces in the last 5 min, above 2" in page and "Acknowledge" in page
     assert browser.get(f"/console/alerts/{alert.pk}/acknowledge/").status_code == 405  # a scanner that follows links
     browser.post(f"/console/alerts/{alert.pk}/acknowledge/")
     assert "alice@dagy.example" in browser.get(f"/console/alerts/{alert.pk}/").content.decode()

@@ -189,6 +189,7 @@ def test_health_names_each_part(client, db, bucket):
         "trace index",
         "runs",
         "alerts",
+        "alert rules",
         "rate limit",
         "checks",
     }

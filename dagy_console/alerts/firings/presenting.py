@@ -4,9 +4,9 @@ from typing import Any
 
 from django.urls import reverse
 
-from dagy_console.alerts.checking import condition, said
 from dagy_console.alerts.deliveries.presenting import delivery_out
 from dagy_console.alerts.models import Alert, AlertStatus, Delivery
+from dagy_console.alerts.telling import condition, figure, said
 from dagy_console.core.actors import Actor
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
@@ -44,8 +44,8 @@ def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
         "name": visible(alert.rule.name),
         "rule_url": reverse("rules:rule", args=[alert.rule_id]),
         "label": visible(alert.label),
-        "said": f"{said(alert.rule, alert.value)}, {condition(alert.rule)}",
-        "peak": said(alert.rule, alert.peak),
+        "said": f"{said(alert.rule, alert)}, {condition(alert.rule)}",
+        "peak": figure(alert.rule, alert.peak),
         "severity": alert.rule.severity,
         "status": alert.status,
         "is_firing": alert.status == AlertStatus.FIRING,

@@ -5,7 +5,7 @@ import uuid
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.alerts import checking
+from dagy_console.alerts import telling
 from dagy_console.alerts.firings import selectors
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import Alert, AlertStatus
@@ -25,7 +25,7 @@ def acknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
         raise Conflict(f"{alert.acknowledged_by} looks after it already.")
     now = timezone.now()
     alert.acknowledged_at, alert.acknowledged_by = now, actor.email
-    checking.tell(alert.rule, alert, Event.ACKNOWLEDGED, now)
+    telling.tell(alert.rule, alert, Event.ACKNOWLEDGED, now)
     alert.save()
     _record(Action.ALERT_ACKNOWLEDGED, alert, actor=actor)
     return alert
@@ -38,7 +38,7 @@ def resolve(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
     alert = _locked(actor, alert_id)
     now = timezone.now()
     alert.status, alert.resolved_at, alert.resolved_by = AlertStatus.RESOLVED, now, actor.email
-    checking.tell(alert.rule, alert, Event.RESOLVED, now)
+    telling.tell(alert.rule, alert, Event.RESOLVED, now)
     alert.save()
     _record(Action.ALERT_RESOLVED, alert, actor=actor)
     return alert

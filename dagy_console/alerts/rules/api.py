@@ -24,17 +24,31 @@ class ConditionIn(BodyIn):
     value: float = Field(description="Of what is counted; for change: how many times the window before.")
 
 
+class HoursIn(BodyIn):
+    """`to` is the next day's where it is not after `from`."""
+
+    days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]]
+    begins: Text = Field(alias="from", description="A time of day: 09:00.")
+    ends: Text = Field(alias="to", description="A time of day: 17:00.")
+    time_zone: Text = Field(description="Europe/Berlin, say.")
+
+
+NoDataIn = Literal["ok", "keep", "alert"]
+
+
 class RuleIn(BodyIn):
     name: Text = Field(max_length=LONGEST_NAME)
-    measure: Text = Field(description="exception_count or run_failed.")
+    measure: Text = Field(description="What is watched: exception_count, run_failed and others; see docs/api.md.")
     query: Text = Field("", max_length=2_000, description="In the search language of what is counted.")
-    window_seconds: int = Field(description="A minute to a week.")
+    window_seconds: int = Field(description="A minute to 31 days.")
     condition: ConditionIn
     group_by: list[Text] = Field(default_factory=list, description="Keys of that language: an alert for each value.")
     for_seconds: int = Field(0, description="How long it must hold before it fires.")
     severity: Literal["info", "warning", "critical"] = "warning"
     channel_ids: list[UUID] = Field(default_factory=list)
     repeat_seconds: int = Field(0, description="Told again so often while it fires; 0: never.")
+    no_data: NoDataIn = Field("ok", description="What becomes of it where there is nothing to measure.")
+    hours: HoursIn | None = Field(None, description="When it watches; null: always.")
     enabled: bool = True
     org_id: Text | None = Field(None, description="Left out: your only organization; for the staff, the platform.")
 
@@ -49,6 +63,8 @@ class RuleChangeIn(BodyIn):
     severity: Literal["info", "warning", "critical"] | None = None
     channel_ids: list[UUID] | None = None
     repeat_seconds: int | None = None
+    no_data: NoDataIn | None = None
+    hours: HoursIn | None = None
     enabled: bool | None = None
 
 
@@ -72,6 +88,8 @@ class RuleOut(Schema):
     severity: str
     channel_ids: list[str]
     repeat_seconds: int
+    no_data: str
+    hours: dict[str, Any] | None
     enabled: bool
     checked_at: str | None
     problem: str | None
@@ -93,7 +111,7 @@ def list_rules(request: ApiRequest, params: Query[RuleParams]) -> dict[str, Any]
 @router.post("/notifications/rules", idempotent=True, response={201: RuleOut, **BODY_PROBLEMS})
 def create_rule(request: ApiRequest, body: RuleIn) -> Status[dict[str, Any]]:
     """Watch something: it is checked every 10 seconds."""
-    told = body.model_dump(exclude={"org_id", "condition"})
+    told = body.model_dump(exclude={"org_id", "condition"}, by_alias=True)
     terms = Terms(**told, op=body.condition.op, value=body.condition.value)
     rule = services.create_rule(actor=request.actor, org_id=body.org_id or request.actor.org_id, terms=terms)
     return Status(201, rule_out(rule))
@@ -107,8 +125,10 @@ def get_rule(request: ApiRequest, rule_id: UUID) -> dict[str, Any]:
 
 @router.patch("/notifications/rules/{rule_id}", response={200: RuleOut, **BODY_PROBLEMS})
 def change_rule(request: ApiRequest, rule_id: UUID, body: RuleChangeIn) -> dict[str, Any]:
-    """What is left out stays as it is. What fires goes on, and clears by the new terms."""
-    changes = {name: value for name, value in body.model_dump(exclude={"condition"}).items() if value is not None}
+    """What is left out, or null, stays as it is; but `hours` null: always. What fires goes on, and clears by the new
+    terms."""
+    told = body.model_dump(exclude={"condition"}, exclude_unset=True, by_alias=True)
+    changes = {name: value for name, value in told.items() if value is not None or name == "hours"}
     if body.condition:
         changes |= {"op": body.condition.op, "value": body.condition.value}
     return rule_out(services.change_rule(actor=request.actor, rule_id=rule_id, **changes))

@@ -5,8 +5,8 @@ from typing import Any
 from django.urls import reverse
 
 from dagy_console.alerts import measures
-from dagy_console.alerts.checking import condition
 from dagy_console.alerts.models import Rule
+from dagy_console.alerts.telling import condition
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
 from dagy_console.core.words import duration
@@ -27,6 +27,8 @@ def rule_out(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity,
         "channel_ids": [str(channel.pk) for channel in rule.channels.all()],
         "repeat_seconds": rule.repeat_seconds,
+        "no_data": rule.no_data,
+        "hours": rule.hours,
         "enabled": rule.enabled,
         "checked_at": to_rfc3339(rule.checked_at) if rule.checked_at else None,
         "problem": rule.problem or None,
@@ -58,7 +60,8 @@ def rule_row(rule: Rule, query: Query | None = None) -> dict[str, Any]:
 def sentence(rule: Rule) -> str:
     """ "Exceptions of type:KeyError in 5 min above 50, for 2 min, each org"."""
     measure = measures.get(rule.measure)
-    parts = [measure.label + (f" of {rule.query}" if rule.query else ""), f"in {duration(rule.window_seconds)}"]
+    parts = [measure.label + (f" of {rule.query}" if rule.query else "")]
+    parts += [f"in {duration(rule.window_seconds)}"] if measure.has_window else []
     parts.append(condition(rule))
     told = " ".join(parts)
     told += f", for {duration(rule.for_seconds)}" if rule.for_seconds else ""

@@ -7,9 +7,9 @@ from typing import Any
 from django.db import transaction
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import checking, measures
+from dagy_console.alerts import hours, lifecycle, measures
 from dagy_console.alerts.channels import selectors as channels
-from dagy_console.alerts.models import Channel, Op, Rule, Severity
+from dagy_console.alerts.models import Channel, NoData, Op, Rule, Severity
 from dagy_console.alerts.rules import selectors
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
 from dagy_console.alerts.scope import require
@@ -20,7 +20,7 @@ from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Permission
 
 MOST = 200
-MINUTE, WEEK = 60, 7 * 86_400
+MINUTE, WEEK, MONTH = 60, 7 * 86_400, 31 * 86_400
 MOST_DIMENSIONS = 2
 
 
@@ -56,7 +56,7 @@ def change_rule(*, actor: Actor, rule_id: uuid.UUID, **changes: Any) -> Rule:
     found = _checked(actor, rule.org_id, terms, others)
     _keep(rule, terms, found)
     if not rule.enabled:
-        checking.end_all(rule, by=actor.email)
+        lifecycle.end_all(rule, by=actor.email)
     after = snapshot(rule)
     if after != before:
         _record(Action.RULE_CHANGED, rule, actor=actor, before=before, after=after)
@@ -68,7 +68,7 @@ def delete_rule(*, actor: Actor, rule_id: uuid.UUID) -> None:
     """With its alerts: what fires is told to be over. What was sent stays. Raises PermissionDenied, NotFound."""
     known = selectors.get_rule(actor, rule_id, Permission.NOTIFICATIONS_WRITE)
     rule = Rule.objects.select_for_update(of=("self",)).get(pk=known.pk)
-    checking.end_all(rule, by=actor.email)
+    lifecycle.end_all(rule, by=actor.email)
     _record(Action.RULE_DELETED, rule, actor=actor, before=snapshot(rule))
     rule.delete()
 
@@ -82,22 +82,29 @@ def snapshot(rule: Rule) -> dict[str, Any]:
 def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Channel]:
     """The channels. Raises Invalid that names every field that is wrong, PermissionDenied."""
     measure = measures.get(terms.measure)
-    actor.require_somewhere(measure.permission)
-    measure.parse(terms.query)
+    if org_id:
+        actor.require(measure.permission, org_id=org_id)
+    measure.parse(terms.query, org_id)
+    if terms.hours is not None:
+        hours.parse(terms.hours)
     errors = [
         FieldError(name, message)
         for name, is_wrong, message in (
             ("name", not 1 <= len(_name_of(terms)) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
             ("name", others.filter(name=_name_of(terms)).exists(), "is taken: there is a rule of this name"),
-            ("window_seconds", not MINUTE <= terms.window_seconds <= WEEK, "must be a minute to a week"),
+            ("measure", bool(org_id) and not measure.for_organizations, "is the platform's alone"),
+            ("window_seconds", not MINUTE <= terms.window_seconds <= MONTH, "must be a minute to 31 days"),
             ("for_seconds", not 0 <= terms.for_seconds <= WEEK, "must be 0 to a week"),
             ("repeat_seconds", 0 < terms.repeat_seconds < MINUTE, "must be 0 (never) or a minute and more"),
             ("repeat_seconds", not 0 <= terms.repeat_seconds <= WEEK, "must be 0 to a week"),
             ("condition", terms.op not in Op.values, f"op must be one of {', '.join(Op.values)}"),
             ("condition", not 0 <= terms.value < 1e12, "value must be 0 or more"),
             ("condition", terms.op == Op.BELOW and terms.value <= 0, "nothing is below 0: it would never fire"),
+            ("condition", terms.op == Op.CHANGE and not measure.has_history, f"{measure.name} has no window before"),
+            ("condition", _is_beyond_window(measure, terms), "value is more than the window: it would never fire"),
+            ("no_data", terms.no_data not in NoData.values, f"must be one of {', '.join(NoData.values)}"),
             ("severity", terms.severity not in Severity.values, f"must be one of {', '.join(Severity.values)}"),
-            *_wrong_dimensions(measure, terms),
+            *_wrong_dimensions(measure, org_id, terms),
         )
         if is_wrong
     ]
@@ -110,10 +117,16 @@ def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Chann
     return found
 
 
-def _wrong_dimensions(measure: measures.Measure, terms: Terms) -> list[tuple[str, bool, str]]:
-    unknown = [name for name in terms.group_by if name not in measure.dimensions]
+def _is_beyond_window(measure: measures.Measure, terms: Terms) -> bool:
+    looks_back_no_further = measure.name == "no_success_since"
+    return looks_back_no_further and terms.op == Op.ABOVE and terms.value >= terms.window_seconds
+
+
+def _wrong_dimensions(measure: measures.Measure, org_id: str, terms: Terms) -> list[tuple[str, bool, str]]:
+    known = measure.dimensions(org_id)
+    unknown = [name for name in terms.group_by if name not in known]
     return [
-        ("group_by", bool(unknown), f"{measure.name} has {', '.join(measure.dimensions)}"),
+        ("group_by", bool(unknown), f"{measure.name} has {', '.join(known) or 'none'}"),
         ("group_by", len(set(terms.group_by)) != len(terms.group_by), "names one twice"),
         ("group_by", len(terms.group_by) > MOST_DIMENSIONS, f"takes {MOST_DIMENSIONS} at most"),
         ("group_by", terms.op == Op.BELOW and bool(terms.group_by), "a value that is gone is not below: leave it out"),

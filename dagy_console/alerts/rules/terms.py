@@ -3,8 +3,9 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from dagy_console.alerts.models import Rule, Severity
+from dagy_console.alerts.models import NoData, Rule, Severity
 
 LONGEST_NAME = 100
 
@@ -24,6 +25,8 @@ class Terms:
     severity: str = Severity.WARNING
     channel_ids: Sequence[uuid.UUID] = field(default_factory=tuple)
     repeat_seconds: int = 0
+    no_data: str = NoData.OK
+    hours: dict[str, Any] | None = None
     enabled: bool = True
 
 

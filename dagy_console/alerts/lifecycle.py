@@ -1,0 +1,167 @@
+"""An alert's way: `ok → pending → firing → resolved`. Whoever moves one holds its rule's row; what is told of a step
+is written in its transaction."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from dagy_console.alerts import hours, telling
+from dagy_console.alerts.messages import Event
+from dagy_console.alerts.models import OPEN, Alert, AlertStatus, NoData, Op, Rule
+
+# Of a value that was not there in the window before.
+FROM_NOTHING = 1.0
+NO_DATA = {"data": "none"}
+_GOES_ON = "What fires is not called resolved meanwhile."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a check found for one value of the dimensions."""
+
+    dimensions: dict[str, str]
+    value: float
+    is_breached: bool
+
+    @property
+    def label(self) -> str:
+        return " ".join(f"{key}:{value or 'none'}" for key, value in self.dimensions.items())
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """All that a check found of a rule. `keeps`: why what was not found is not over, "" where it is; `is_partial`: what
+    was found may be more than that, too."""
+
+    found: dict[str, Found] = field(default_factory=dict)
+    keeps: str = ""
+    is_partial: bool = False
+
+    @property
+    def breached(self) -> dict[str, Found]:
+        return {label: one for label, one in self.found.items() if one.is_breached}
+
+
+def is_breach(rule: Rule, value: float) -> bool:
+    return value < rule.value if rule.op == Op.BELOW else value > rule.value
+
+
+def seen(rule: Rule, found: Iterable[Found], *, no_data: bool, stale: str) -> Seen:
+    """`no_data`: nothing was found, and that is not 0. `stale`: why what is there may not all have been found."""
+    by_label = {one.label: one for one in found}
+    if no_data and rule.no_data == NoData.ALERT and not rule.group_by:
+        nothing = Found(NO_DATA, 0.0, True)
+        return Seen({nothing.label: nothing})
+    if stale:
+        # Too few is no news while some are missing.
+        return Seen({} if rule.op == Op.BELOW else by_label, keeps=f"{stale} {_GOES_ON}", is_partial=True)
+    without_data = rule.no_data == NoData.KEEP and (no_data or bool(rule.group_by))
+    return Seen(by_label, keeps=f"There is no data. {_GOES_ON}" if without_data else "")
+
+
+def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime) -> bool:
+    """Whether anything moves, or is to be told."""
+    breached = what.breached
+    new = breached.keys() - alerts.keys()
+    if new and watches(rule, now):
+        return True
+    if _over(what, alerts):
+        return True
+    return any(_is_to_fire(rule, alert, now) or _is_repeat_due(rule, alert, now) for alert in alerts.values())
+
+
+def settle(rule: Rule, what: Seen, now: datetime) -> None:
+    """Bring the rule's alerts to what was found."""
+    alerts = {alert.label: alert for alert in rule.alerts.filter(status__in=OPEN)}
+    for label, one in what.breached.items():
+        if label not in alerts and not watches(rule, now):
+            continue
+        alert = alerts.get(label) or _begun(rule, one, now)
+        alert.value, alert.peak = one.value, _worse(rule, alert.peak, one.value)
+        _go_on(rule, alert, now)
+        alert.save()
+    for label in _over(what, alerts):
+        _clear(rule, alerts[label], what.found[label].value if label in what.found else 0.0, now)
+
+
+def values_moved(rule: Rule, what: Seen, alerts: dict[str, Alert]) -> list[Alert]:
+    """Alerts that go on with another value, brought to it, to be saved."""
+    moved = []
+    for label, one in what.breached.items():
+        alert = alerts.get(label)
+        if alert and alert.value != one.value:
+            alert.value, alert.peak = one.value, _worse(rule, alert.peak, one.value)
+            moved.append(alert)
+    return moved
+
+
+def watches(rule: Rule, now: datetime) -> bool:
+    return rule.hours is None or hours.parse(rule.hours).contain(now)
+
+
+def _over(what: Seen, alerts: dict[str, Alert]) -> list[str]:
+    """Those that are not breached any more, as far as that is known."""
+    return [label for label in alerts if label not in what.breached and not _is_unknown(what, label)]
+
+
+def kept_open(what: Seen, alerts: dict[str, Alert]) -> str:
+    """Why alerts stay open of which nothing was found, where there are any."""
+    return what.keeps if any(_is_unknown(what, label) for label in alerts) else ""
+
+
+def _is_unknown(what: Seen, label: str) -> bool:
+    return bool(what.keeps) and label not in what.breached and (what.is_partial or label not in what.found)
+
+
+def _worse(rule: Rule, peak: float, value: float) -> float:
+    return min(peak, value) if rule.op == Op.BELOW else max(peak, value)
+
+
+def _begun(rule: Rule, found: Found, now: datetime) -> Alert:
+    return Alert(
+        rule=rule,
+        organization_id=rule.organization_id,
+        dimensions=found.dimensions,
+        label=found.label,
+        value=found.value,
+        peak=found.value,
+        since=now,
+    )
+
+
+def _go_on(rule: Rule, alert: Alert, now: datetime) -> None:
+    if _is_to_fire(rule, alert, now):
+        alert.status, alert.fired_at = AlertStatus.FIRING, now
+        telling.tell(rule, alert, Event.TRIGGERED, now)
+    elif _is_repeat_due(rule, alert, now):
+        telling.tell(rule, alert, Event.TRIGGERED, now)
+
+
+def _is_to_fire(rule: Rule, alert: Alert, now: datetime) -> bool:
+    return alert.status == AlertStatus.PENDING and now - alert.since >= timedelta(seconds=rule.for_seconds)
+
+
+def _is_repeat_due(rule: Rule, alert: Alert, now: datetime) -> bool:
+    """An acknowledgement holds until it clears."""
+    if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at:
+        return False
+    return alert.notified_at is not None and now - alert.notified_at >= timedelta(seconds=rule.repeat_seconds)
+
+
+def _clear(rule: Rule, alert: Alert, value: float, now: datetime) -> None:
+    if alert.status == AlertStatus.PENDING:
+        alert.delete()
+        return
+    alert.value, alert.status, alert.resolved_at = value, AlertStatus.RESOLVED, now
+    telling.tell(rule, alert, Event.RESOLVED, now)
+    alert.save()
+
+
+def end_all(rule: Rule, *, by: str) -> None:
+    """It is watched no more, and nothing of it may stay open elsewhere."""
+    now = timezone.now()
+    for alert in rule.alerts.filter(status__in=OPEN):
+        alert.resolved_by = by
+        _clear(rule, alert, alert.value, now)
