@@ -92,7 +92,7 @@ class Delivery(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["channel", "key"], name="one_delivery_of_a_key")]
         indexes = [
-            models.Index(fields=["next_at"], condition=models.Q(next_at__isnull=False), name="delivery_due"),
+            models.Index(fields=["next_at", "number"], condition=models.Q(status="waiting"), name="delivery_in_turn"),
             models.Index(
                 fields=["channel", "subject", "number"],
                 condition=models.Q(status="waiting"),

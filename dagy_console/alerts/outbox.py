@@ -60,10 +60,15 @@ def _send_task(delivery_id: str) -> None:
 
 
 def deliver_due(*, only: str | None = None) -> int:
-    """Try what is due; how many were taken. Two at once share them: none is sent by both."""
+    """Try what is due; how many were taken. Many at once share them: none is sent by two."""
     rows = due().filter(id=only) if only else due()
-    found = list(rows.order_by("next_at", "number").values_list("number", flat=True)[:A_ROUND])
-    return sum(map(_deliver, found))
+    taken = 0
+    for _ in range(A_ROUND):
+        outcome = _deliver_next(rows)
+        if outcome is None:
+            break
+        taken += outcome
+    return taken
 
 
 def due() -> QuerySet[Delivery]:
@@ -78,10 +83,12 @@ def due() -> QuerySet[Delivery]:
 
 
 @transaction.atomic
-def _deliver(number: int) -> bool:
-    delivery = due().select_for_update(skip_locked=True, of=("self",)).filter(number=number).first()
+def _deliver_next(rows: QuerySet[Delivery]) -> bool | None:
+    """Whether it was taken; None where none is due that nobody else has in hand."""
+    in_turn = rows.select_for_update(skip_locked=True, of=("self",)).select_related("channel")
+    delivery = in_turn.order_by("next_at", "number").first()
     if delivery is None:
-        return False
+        return None
     channel = delivery.channel
     began = time.monotonic()
     sending = _try(channel, delivery)
