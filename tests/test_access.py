@@ -125,6 +125,9 @@ GIVEN_PAGES |= {
     "rules:list": ("GET", {}, 200),
     "rules:new": ("GET", {}, 200),
     "rules:rule": ("GET", {}, 200),
+    "rules:preview": ("POST", {}, 200),
+    "rules:preview-change": ("POST", {}, 200),
+    "rules:history": ("GET", {}, 200),
     "rules:delete": ("POST", {}, 302),
     "alerts:list": ("GET", {}, 200),
     "alerts:alert": ("GET", {}, 200),
@@ -177,6 +180,15 @@ GIVEN_OPERATIONS = {
     "POST /notifications/channels/{channel_id}/test": ({}, 202),
     "POST /notifications/channels/{channel_id}/rotate": ({}, 409),
     "GET /notifications/rules": ({}, 200),
+    "POST /notifications/rules/preview": (
+        {
+            "measure": "nothing",
+            "window_seconds": 300,
+            "condition": {"op": "above", "value": 1},
+            "org_id": "org_blue",
+        },
+        422,
+    ),
     "POST /notifications/rules": (
         {
             "name": "x",
@@ -242,6 +254,8 @@ ARGUMENTS = {
     "accounts:member-remove": "org user",
     "api-keys:revoke": "api_key",
     "rules:rule": "rule",
+    "rules:preview-change": "rule",
+    "rules:history": "rule",
     "rules:delete": "rule",
     "alerts:alert": "alert",
     "alerts:acknowledge": "alert",

@@ -8,12 +8,15 @@ class AlertsConfig(AppConfig):
     def ready(self) -> None:
         from dagy_console.alerts import heartbeat, measures, outbox
         from dagy_console.alerts.measures import own
+        from dagy_console.alerts.rules.watching import watch_url
         from dagy_console.core import health, navigation
         from dagy_console.core.permissions import Permission
+        from dagy_console.listing.page import register_watch
 
         navigation.register(
             "alerts", "Alerts", url_name="alerts:list", key="l", order=25, permission=Permission.NOTIFICATIONS_READ
         )
         health.register("alerts", outbox.check)
         health.register("alert rules", heartbeat.check)
+        register_watch(watch_url)
         measures.register(own.AuditCount(), own.HealthDown(), own.CheckerHeartbeat(), own.ChannelFailing())

@@ -32,7 +32,8 @@ UPDATE alerts_rule SET checked_at = %(now)s WHERE id IN (
   SELECT id FROM alerts_rule
   WHERE enabled AND (checked_at IS NULL OR checked_at <= %(before)s OR checked_at > %(astray)s)
   FOR NO KEY UPDATE SKIP LOCKED
-) RETURNING *
+) RETURNING id, organization_id, measure, query, window_seconds, op, value, group_by, for_seconds, repeat_seconds,
+  no_data, hours, enabled, checked_at, updated_at, problem
 """
 
 
@@ -45,7 +46,7 @@ def check_due() -> int:
     )
     problems: dict[UUID, str] = {}
     alerts: dict[UUID, dict[str, Alert]] = defaultdict(dict)
-    for alert in Alert.objects.filter(status__in=OPEN, rule__in=[rule.pk for rule in rules]) if rules else []:
+    for alert in Alert.objects.filter(status__in=OPEN) if rules else []:
         alerts[alert.rule_id][alert.label] = alert
     moved: list[Alert] = []
     for rule, what in evaluate(rules, now):

@@ -79,7 +79,7 @@ def settle(rule: Rule, what: Seen, now: datetime) -> None:
         if label not in alerts and not watches(rule, now):
             continue
         alert = alerts.get(label) or _begun(rule, one, now)
-        alert.value, alert.peak = one.value, _worse(rule, alert.peak, one.value)
+        alert.value, alert.peak = one.value, worse(rule, alert.peak, one.value)
         _go_on(rule, alert, now)
         alert.save()
     for label in _over(what, alerts):
@@ -92,7 +92,7 @@ def values_moved(rule: Rule, what: Seen, alerts: dict[str, Alert]) -> list[Alert
     for label, one in what.breached.items():
         alert = alerts.get(label)
         if alert and alert.value != one.value:
-            alert.value, alert.peak = one.value, _worse(rule, alert.peak, one.value)
+            alert.value, alert.peak = one.value, worse(rule, alert.peak, one.value)
             moved.append(alert)
     return moved
 
@@ -115,7 +115,7 @@ def _is_unknown(what: Seen, label: str) -> bool:
     return bool(what.keeps) and label not in what.breached and (what.is_partial or label not in what.found)
 
 
-def _worse(rule: Rule, peak: float, value: float) -> float:
+def worse(rule: Rule, peak: float, value: float) -> float:
     return min(peak, value) if rule.op == Op.BELOW else max(peak, value)
 
 

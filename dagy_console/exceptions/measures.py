@@ -36,7 +36,7 @@ class ExceptionCount(_OfTraces):
 class OrganizationsAffected(_OfTraces):
     name, label, unit = "organizations_affected", "Organizations hit", "organization"
     help = "Organizations that have traces."
-    for_organizations = False
+    for_organizations, adds_up = False, False
 
     def rows(self) -> QuerySet[Any]:
         return super().rows().exclude(org_id=NO_ORG)

@@ -16,10 +16,18 @@ from dagy_console.listing.pages import Page
 from dagy_console.listing.presenting import WHOLE, field_names, fields, ranges, sorts, summary_context, terms
 from dagy_console.listing.summary import Summary, summarize
 
+# Makes of a search the address at which a rule of it is made, "" where there is none for this reader.
+Watch = Callable[[ConsoleRequest, Query], str]
+_watch: list[Watch] = []
 # A parameter of the box, that asks what may come next.
 COMPLETE = "complete"
 # Above this nobody counts.
 MOST_NEW = 99
+
+
+def register_watch(address: Watch) -> None:
+    """What can be searched for can be watched: each list leads there."""
+    _watch.append(address)
 
 
 def search_page(
@@ -66,6 +74,7 @@ def search_page(
     whole = request.GET.get(WHOLE, "")
     summary = summary_context(query, summarize(rows, query, whole=whole), whole=whole)
     more |= _search(query) | {"page": page, "summary": summary}
+    more["watch_url"] = next((url for url in (watch(request, query) for watch in _watch) if url), "")
     if found.is_first and query.sort == listing.query().sort:
         more["news"] = _news(query, query.keyset.cursor_of(found.rows[0]) if found.rows else "", 0)
     return _drawn(request, template, more)

@@ -38,7 +38,7 @@ class RunFailed(_OfRuns):
 class FailureRate(_OfRuns):
     name, label, unit = "failure_rate", "Share of runs that fail", PERCENT
     help = "Of the runs that ended, those that failed, in percent; without any, there is no data."
-    is_count = False
+    is_count, adds_up = False, False
 
     def value(self, start: datetime, end: datetime) -> Combinable:
         return Avg(Case(When(status=RunStatus.FAILED, then=100.0), default=0.0, output_field=FloatField()))
@@ -46,7 +46,7 @@ class FailureRate(_OfRuns):
 
 class _Seconds(_OfRuns):
     unit = SECOND
-    is_count = False
+    is_count, adds_up = False, False
 
 
 class RunDuration(_Seconds):

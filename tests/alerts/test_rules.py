@@ -410,7 +410,7 @@ def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascrip
     browser, told = browse(alice), channel("webhook")
     given = {
         "name": "Exceptions", "measure": "exception_count", "org_id": "", "query": "", "window_seconds": "300",
-        "op": "above", "value": "2", "group_by": "", "for_seconds": "0", "severity": "critical",
+        "op": "above", "value": "2", "group_by": "", "for_seconds": "0", "severity": "critical", "no_data": "ok",
         "channel_ids": [str(told.pk)], "repeat_seconds": "0", "enabled": "on",
     }  # fmt: skip
     wrong = browser.post("/console/alerts/rules/new/", given | {"query": "colour:red", "group_by": "weather"})

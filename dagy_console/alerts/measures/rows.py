@@ -7,14 +7,14 @@ that is joined to the query, so that PostgreSQL plans it once, and walks the ind
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
 import structlog
 from django.db import DatabaseError, connection
-from django.db.models import Count, F, Q, QuerySet, Value
+from django.db.models import Count, DateTimeField, F, Func, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 
 from dagy_console.alerts import measures
@@ -32,11 +32,16 @@ TOGETHER = 2_000
 START, END = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1970, 1, 1, 0, 0, 2, tzinfo=UTC)
 _TYPES = {str: "text", int: "bigint", float: "float8", bool: "boolean", datetime: "timestamptz", UUID: "uuid"}
 
+# The values of the dimensions, a step's beginning, how many there are in it.
+Bucket = tuple[tuple[str, ...], datetime, float]
+
 
 class RowsMeasure(Measure):
     """Counts rows, or takes another aggregate of them, for each value of the dimensions."""
 
     is_count = True
+    # Whether what it is over two windows is the sum of both.
+    adds_up = True
 
     def rows(self) -> QuerySet[Any]:
         raise NotImplementedError
@@ -64,6 +69,12 @@ class RowsMeasure(Measure):
         return self.listing.key(name).column
 
     def values(self, asked: Sequence[Asked]) -> list[Values | Broken]:
+        """Rules that ask the same are answered by one row."""
+        different = list(dict.fromkeys(asked))
+        answers = dict(zip(different, self._answers(different), strict=True))
+        return [answers[one] for one in asked]
+
+    def _answers(self, asked: Sequence[Asked]) -> list[Values | Broken]:
         answers: list[Values | Broken] = [{} for _ in asked]
         together: dict[str, list[int]] = defaultdict(list)
         compiled: dict[int, Compiled] = {}
@@ -79,8 +90,22 @@ class RowsMeasure(Measure):
                 part = numbers[first : first + TOGETHER]
                 found_values = ask(compiled[part[0]], [(compiled[one].values, asked[one]) for one in part])
                 for number, answer in zip(part, found_values, strict=True):
-                    answers[number] = answer
-        return [self._completed(one, answer) for one, answer in zip(asked, answers, strict=True)]
+                    answers[number] = self._completed(asked[number], answer)
+        return answers
+
+    def buckets(self, asked: Asked, step: timedelta, *, most: int) -> list[Bucket] | Broken:
+        """Counts over the steps of a window, of those that have any."""
+        rows = self.of(self.rows(), asked.org_id) if asked.org_id else self.rows()
+        found = rows.filter(self.parse(asked.query, asked.org_id).as_q(), self.within(asked.start, asked.end))
+        columns = [self.column(name) for name in asked.group_by]
+        bins = Func(Value(step), F(self.time), Value(asked.end), function="date_bin", output_field=DateTimeField())
+        counted = found.order_by().annotate(bin=bins).values(*columns, "bin").annotate(measured=Count("*"))
+        try:
+            with time_limit(QUERY_SECONDS):
+                told = list(counted.order_by("bin").values_list(*columns, "bin", "measured")[:most])
+        except TookTooLong:
+            return TOO_LONG
+        return [(_key(row[:-2]), row[-2], float(row[-1])) for row in told]
 
     def compiled(self, asked: Asked) -> "Compiled":
         """Raises Invalid."""
@@ -188,8 +213,12 @@ def _ask(compiled: Compiled, rows: Sequence[Row]) -> list[Values]:
         cursor.execute(statement, [*columns, *compiled.literals])
         for number, *dimensions, value in cursor.fetchall():
             if value is not None:
-                answers[number][tuple("" if one is None else str(one) for one in dimensions)] = float(value)
+                answers[number][_key(dimensions)] = float(value)
     return answers
+
+
+def _key(dimensions: Iterable[Any]) -> tuple[str, ...]:
+    return tuple("" if one is None else str(one) for one in dimensions)
 
 
 class RowsNow(RowsMeasure):

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from ninja import Field, Query, Schema, Status
 
-from dagy_console.alerts.rules import selectors, services
-from dagy_console.alerts.rules.presenting import rule_out
+from dagy_console.alerts.rules import previewing, selectors, services
+from dagy_console.alerts.rules.presenting import preview_out, rule_out
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms
 from dagy_console.alerts.search import RULES
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
@@ -53,6 +53,10 @@ class RuleIn(BodyIn):
     org_id: Text | None = Field(None, description="Left out: your only organization; for the staff, the platform.")
 
 
+class PreviewIn(RuleIn):
+    name: Text = Field("", max_length=LONGEST_NAME)
+
+
 class RuleChangeIn(BodyIn):
     name: Text | None = Field(None, max_length=LONGEST_NAME)
     query: Text | None = Field(None, max_length=2_000)
@@ -97,6 +101,41 @@ class RuleOut(Schema):
     created_at: str
 
 
+class FoundOut(Schema):
+    dimensions: dict[str, str]
+    value: float
+    fires: bool
+
+
+class FiringOut(Schema):
+    """`until` null: it would still fire."""
+
+    label: str
+    since: str
+    until: str | None
+    peak: float
+
+
+class PointOut(Schema):
+    """`value`: the worst of its part of the span, over all dimensions; null: no data."""
+
+    at: str
+    value: float | None
+
+
+class PreviewOut(Schema):
+    """`step_seconds`: how far apart the moments are that were looked at. Without history all but `now` is null."""
+
+    said: str
+    warning: str | None
+    now: list[FoundOut]
+    start: str | None
+    end: str | None
+    step_seconds: float | None
+    fired: list[FiringOut] | None
+    series: list[PointOut] | None
+
+
 class RulePageOut(Schema):
     items: list[RuleOut]
     next_cursor: str | None
@@ -111,10 +150,20 @@ def list_rules(request: ApiRequest, params: Query[RuleParams]) -> dict[str, Any]
 @router.post("/notifications/rules", idempotent=True, response={201: RuleOut, **BODY_PROBLEMS})
 def create_rule(request: ApiRequest, body: RuleIn) -> Status[dict[str, Any]]:
     """Watch something: it is checked every 10 seconds."""
-    told = body.model_dump(exclude={"org_id", "condition"}, by_alias=True)
-    terms = Terms(**told, op=body.condition.op, value=body.condition.value)
-    rule = services.create_rule(actor=request.actor, org_id=body.org_id or request.actor.org_id, terms=terms)
+    rule = services.create_rule(actor=request.actor, org_id=body.org_id or request.actor.org_id, terms=_terms(body))
     return Status(201, rule_out(rule))
+
+
+@router.post("/notifications/rules/preview", response={200: PreviewOut, **BODY_PROBLEMS})
+def preview_rule(request: ApiRequest, body: PreviewIn) -> dict[str, Any]:
+    """When such a rule would have fired in the last 7 days, and what it would find now. Nothing is kept."""
+    found = previewing.preview_rule(actor=request.actor, org_id=body.org_id or request.actor.org_id, terms=_terms(body))
+    return preview_out(found)
+
+
+def _terms(body: RuleIn) -> Terms:
+    told = body.model_dump(exclude={"org_id", "condition"}, by_alias=True)
+    return Terms(**told, op=body.condition.op, value=body.condition.value)
 
 
 @router.get("/notifications/rules/{rule_id}", response={200: RuleOut, **PROBLEMS})

@@ -1,22 +1,31 @@
 """The form of a rule."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from django import forms
 
-from dagy_console.alerts import measures
+from dagy_console.alerts import hours, measures
 from dagy_console.alerts.channels import selectors as channels
-from dagy_console.alerts.models import Op, Rule, Severity
+from dagy_console.alerts.models import NoData, Op, Rule, Severity
 from dagy_console.alerts.rules.terms import LONGEST_NAME, terms_of
+from dagy_console.alerts.rules.usual import USUAL
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.forms import add_errors
 
-WINDOWS = {60: "1 min", 300: "5 min", 900: "15 min", 3_600: "1 h", 21_600: "6 h", 86_400: "1 d"}
+WINDOWS = {
+    60: "1 min", 300: "5 min", 900: "15 min", 3_600: "1 h", 21_600: "6 h", 86_400: "1 d", 604_800: "7 d",
+    2_678_400: "31 d",
+}  # fmt: skip
 FOR = {0: "at once", 60: "1 min", 120: "2 min", 300: "5 min", 900: "15 min"}
 REPEATS = {0: "never", 900: "every 15 min", 3_600: "every hour", 14_400: "every 4 h", 86_400: "every day"}
+_UNITS = {"": 1.0, "%": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
+_VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*(%|s|min|m|h|d)?")
+_HOURS = ("hours_days", "hours_from", "hours_to", "hours_zone")
 
 
 class RuleForm(forms.Form):
@@ -26,15 +35,21 @@ class RuleForm(forms.Form):
     org_id = forms.ChoiceField(label="Organization", required=False)
     measure = forms.ChoiceField()
     query = forms.CharField(
-        required=False, max_length=2_000, help_text="In the search language: type:ValueError -path:/health*."
+        label="Of those that match",
+        required=False,
+        max_length=2_000,
+        help_text="In the language of its list: type:ValueError -path:/health*.",
     )
-    window_seconds = forms.TypedChoiceField(label="In the last", coerce=int)
-    op = forms.ChoiceField(label="Fires where it", choices=Op.choices)
-    value = forms.FloatField(label="Than", min_value=0)
     group_by = forms.CharField(
         label="An alert for each", required=False, help_text="One or two keys, with commas between: org, type."
     )
+    window_seconds = forms.TypedChoiceField(label="In the last", coerce=int)
+    op = forms.ChoiceField(label="Fires where it", choices=Op.choices)
+    value = forms.CharField(
+        label="Than", max_length=20, help_text="A count, a share such as 20%, or a time: 90s, 5m, 2h."
+    )
     for_seconds = forms.TypedChoiceField(label="And holds for", coerce=int)
+    no_data = forms.ChoiceField(label="Without data", choices=NoData.choices)
     severity = forms.ChoiceField(choices=Severity.choices, initial=Severity.WARNING)
     channel_ids = forms.TypedMultipleChoiceField(
         label="Told to",
@@ -44,9 +59,25 @@ class RuleForm(forms.Form):
         help_text="None: it is shown here alone.",
     )
     repeat_seconds = forms.TypedChoiceField(label="Told again while it fires", coerce=int)
+    hours_days = forms.MultipleChoiceField(
+        label="Only on",
+        choices=[(day, day.capitalize()) for day in hours.DAYS],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None: it always watches. What fires goes on after hours, and nothing new begins.",
+    )
+    hours_from = forms.CharField(
+        label="From", required=False, initial="09:00", widget=forms.TimeInput(attrs={"type": "time"})
+    )
+    hours_to = forms.CharField(
+        label="To", required=False, initial="17:00", widget=forms.TimeInput(attrs={"type": "time"})
+    )
+    hours_zone = forms.CharField(label="Time zone", required=False, initial="UTC", max_length=100)
     enabled = forms.BooleanField(label="Watch", required=False, initial=True)
 
-    def __init__(self, data: Any = None, *, actor: Actor, rule: Rule | None = None) -> None:
+    def __init__(
+        self, data: Any = None, *, actor: Actor, rule: Rule | None = None, asked: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(data)
         fields: dict[str, Any] = self.fields
         kept = terms_of(rule) if rule else None
@@ -57,28 +88,56 @@ class RuleForm(forms.Form):
             for channel in channels.visible_to(actor).order_by("name")[:200]
             if rule is None or channel.org_id in ("", rule.org_id)
         ]
-        fields["window_seconds"].initial = 300
         if rule is None or kept is None:
             fields["org_id"].choices = organizations(actor)
             allowed = [one for one in measures.known() if actor.can_somewhere(one.permission)]
             fields["measure"].choices = [(one.name, one.label) for one in allowed]
+            for name, value in ({"window_seconds": 300} | _asked(asked or {})).items():
+                fields[name].initial = value
             return
         del fields["org_id"], fields["measure"]
         for name in fields:
-            fields[name].initial = getattr(kept, name)
+            if name not in _HOURS:
+                fields[name].initial = getattr(kept, name)
+        fields["value"].initial = f"{kept.value:g}"
         fields["group_by"].initial = ", ".join(kept.group_by)
         fields["channel_ids"].initial = [str(one) for one in kept.channel_ids]
+        if kept.hours:
+            for name in ("days", "from", "to"):
+                fields[f"hours_{name}"].initial = kept.hours[name]
+            fields["hours_zone"].initial = kept.hours["time_zone"]
 
     def clean_group_by(self) -> list[str]:
         return [name.strip() for name in self.cleaned_data["group_by"].split(",") if name.strip()]
 
+    def clean_value(self) -> float:
+        found = _VALUE.fullmatch(self.cleaned_data["value"].strip())
+        if found is None:
+            raise forms.ValidationError("Write a number, with a unit or without: 50, 20%, 90s, 5m, 2h, 1d.")
+        return float(found[1]) * _UNITS[found[2] or ""]
+
     def terms(self) -> dict[str, Any]:
         """What the services take, without the organization."""
-        return {name: value for name, value in self.cleaned_data.items() if name != "org_id"}
+        told = {name: value for name, value in self.cleaned_data.items() if name not in ("org_id", *_HOURS)}
+        days = self.cleaned_data["hours_days"]
+        times = {"from": self.cleaned_data["hours_from"], "to": self.cleaned_data["hours_to"]}
+        zone = self.cleaned_data["hours_zone"]
+        return told | {"hours": {"days": days, **times, "time_zone": zone} if days else None}
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field; a condition's at the value."""
-        add_errors(self, error, names={"condition": "value"})
+        add_errors(self, error, names={"condition": "value", "hours": "hours_zone"})
+
+    def forgive_name(self) -> None:
+        """For a preview: it may still be missing."""
+        self.fields["name"].required = False
+
+
+def _asked(given: Mapping[str, str]) -> dict[str, Any]:
+    """Of the address: a usual rule, or the measure and the query of a list."""
+    usual = next((one for one in USUAL if one.key == given.get("usual")), None)
+    filled = {"name": usual.title, **usual.terms} if usual else {}
+    return filled | {name: given[name] for name in ("measure", "query", "group_by", "org_id") if given.get(name)}
 
 
 def _choices(known: dict[int, str], kept: int | None) -> list[tuple[int, str]]:

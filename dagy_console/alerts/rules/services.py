@@ -7,11 +7,12 @@ from typing import Any
 from django.db import transaction
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import hours, lifecycle, measures
+from dagy_console.alerts import lifecycle
 from dagy_console.alerts.channels import selectors as channels
-from dagy_console.alerts.models import Channel, NoData, Op, Rule, Severity
+from dagy_console.alerts.models import Channel, Rule
 from dagy_console.alerts.rules import selectors
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
+from dagy_console.alerts.rules.validating import name_of, refuse, set_terms, wrong
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -20,8 +21,6 @@ from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Permission
 
 MOST = 200
-MINUTE, WEEK, MONTH = 60, 7 * 86_400, 31 * 86_400
-MOST_DIMENSIONS = 2
 
 
 @transaction.atomic
@@ -81,68 +80,21 @@ def snapshot(rule: Rule) -> dict[str, Any]:
 
 def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Channel]:
     """The channels. Raises Invalid that names every field that is wrong, PermissionDenied."""
-    measure = measures.get(terms.measure)
-    if org_id:
-        actor.require(measure.permission, org_id=org_id)
-    measure.parse(terms.query, org_id)
-    if terms.hours is not None:
-        hours.parse(terms.hours)
-    errors = [
-        FieldError(name, message)
-        for name, is_wrong, message in (
-            ("name", not 1 <= len(_name_of(terms)) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
-            ("name", others.filter(name=_name_of(terms)).exists(), "is taken: there is a rule of this name"),
-            ("measure", bool(org_id) and not measure.for_organizations, "is the platform's alone"),
-            ("window_seconds", not MINUTE <= terms.window_seconds <= MONTH, "must be a minute to 31 days"),
-            ("for_seconds", not 0 <= terms.for_seconds <= WEEK, "must be 0 to a week"),
-            ("repeat_seconds", 0 < terms.repeat_seconds < MINUTE, "must be 0 (never) or a minute and more"),
-            ("repeat_seconds", not 0 <= terms.repeat_seconds <= WEEK, "must be 0 to a week"),
-            ("condition", terms.op not in Op.values, f"op must be one of {', '.join(Op.values)}"),
-            ("condition", not 0 <= terms.value < 1e12, "value must be 0 or more"),
-            ("condition", terms.op == Op.BELOW and terms.value <= 0, "nothing is below 0: it would never fire"),
-            ("condition", terms.op == Op.CHANGE and not measure.has_history, f"{measure.name} has no window before"),
-            ("condition", _is_beyond_window(measure, terms), "value is more than the window: it would never fire"),
-            ("no_data", terms.no_data not in NoData.values, f"must be one of {', '.join(NoData.values)}"),
-            ("severity", terms.severity not in Severity.values, f"must be one of {', '.join(Severity.values)}"),
-            *_wrong_dimensions(measure, org_id, terms),
-        )
-        if is_wrong
-    ]
     asked = set(terms.channel_ids)
     found = list(channels.visible_to(actor, Permission.NOTIFICATIONS_WRITE).filter(pk__in=asked))
-    if {channel.pk for channel in found} != asked or any(channel.org_id not in ("", org_id) for channel in found):
-        errors.append(FieldError("channel_ids", "must be channels of the same organization, or of the platform"))
-    if errors:
-        raise Invalid("The rule can't be kept so.", errors=errors)
+    foreign = {channel.pk for channel in found} != asked or any(one.org_id not in ("", org_id) for one in found)
+    name = name_of(terms)
+    more = (
+        ("name", not 1 <= len(name) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
+        ("name", others.filter(name=name).exists(), "is taken: there is a rule of this name"),
+        ("channel_ids", foreign, "must be channels of the same organization, or of the platform"),
+    )
+    refuse([*wrong(actor, org_id, terms), *(FieldError(name, message) for name, is_wrong, message in more if is_wrong)])
     return found
 
 
-def _is_beyond_window(measure: measures.Measure, terms: Terms) -> bool:
-    looks_back_no_further = measure.name == "no_success_since"
-    return looks_back_no_further and terms.op == Op.ABOVE and terms.value >= terms.window_seconds
-
-
-def _wrong_dimensions(measure: measures.Measure, org_id: str, terms: Terms) -> list[tuple[str, bool, str]]:
-    known = measure.dimensions(org_id)
-    unknown = [name for name in terms.group_by if name not in known]
-    return [
-        ("group_by", bool(unknown), f"{measure.name} has {', '.join(known) or 'none'}"),
-        ("group_by", len(set(terms.group_by)) != len(terms.group_by), "names one twice"),
-        ("group_by", len(terms.group_by) > MOST_DIMENSIONS, f"takes {MOST_DIMENSIONS} at most"),
-        ("group_by", terms.op == Op.BELOW and bool(terms.group_by), "a value that is gone is not below: leave it out"),
-    ]
-
-
-def _name_of(terms: Terms) -> str:
-    """As it is kept, and compared."""
-    return " ".join(terms.name.split())
-
-
 def _keep(rule: Rule, terms: Terms, found: list[Channel]) -> None:
-    for name in Terms.__dataclass_fields__:
-        if name != "channel_ids":
-            setattr(rule, name, getattr(terms, name))
-    rule.name, rule.group_by = _name_of(terms), list(terms.group_by)
+    set_terms(rule, terms)
     rule.save()
     rule.channels.set(found)
 

@@ -1,0 +1,72 @@
+"""What is wrong with the terms of a rule, each at its field."""
+
+from dagy_console.alerts import hours, measures
+from dagy_console.alerts.models import NoData, Op, Rule, Severity
+from dagy_console.alerts.rules.terms import Terms
+from dagy_console.core.actors import Actor
+from dagy_console.core.errors import FieldError, Invalid
+
+MINUTE, WEEK, MONTH = 60, 7 * 86_400, 31 * 86_400
+MOST_DIMENSIONS = 2
+
+
+def refuse(errors: list[FieldError]) -> None:
+    if errors:
+        raise Invalid("The rule can't be kept so.", errors=errors)
+
+
+def wrong(actor: Actor, org_id: str, terms: Terms) -> list[FieldError]:
+    """Of what is watched. Raises PermissionDenied, and Invalid of what can't be read at all."""
+    measure = measures.get(terms.measure)
+    if org_id:
+        actor.require(measure.permission, org_id=org_id)
+    measure.parse(terms.query, org_id)
+    if terms.hours is not None:
+        hours.parse(terms.hours)
+    return [
+        FieldError(name, message)
+        for name, is_wrong, message in (
+            ("measure", bool(org_id) and not measure.for_organizations, "is the platform's alone"),
+            ("window_seconds", not MINUTE <= terms.window_seconds <= MONTH, "must be a minute to 31 days"),
+            ("for_seconds", not 0 <= terms.for_seconds <= WEEK, "must be 0 to a week"),
+            ("repeat_seconds", 0 < terms.repeat_seconds < MINUTE, "must be 0 (never) or a minute and more"),
+            ("repeat_seconds", not 0 <= terms.repeat_seconds <= WEEK, "must be 0 to a week"),
+            ("condition", terms.op not in Op.values, f"op must be one of {', '.join(Op.values)}"),
+            ("condition", not 0 <= terms.value < 1e12, "value must be 0 or more"),
+            ("condition", terms.op == Op.BELOW and terms.value <= 0, "nothing is below 0: it would never fire"),
+            ("condition", terms.op == Op.CHANGE and not measure.has_history, f"{measure.name} has no window before"),
+            ("condition", _is_beyond_window(measure, terms), "value is more than the window: it would never fire"),
+            ("no_data", terms.no_data not in NoData.values, f"must be one of {', '.join(NoData.values)}"),
+            ("severity", terms.severity not in Severity.values, f"must be one of {', '.join(Severity.values)}"),
+            *_wrong_dimensions(measure, org_id, terms),
+        )
+        if is_wrong
+    ]
+
+
+def _is_beyond_window(measure: measures.Measure, terms: Terms) -> bool:
+    looks_back_no_further = measure.name == "no_success_since"
+    return looks_back_no_further and terms.op == Op.ABOVE and terms.value >= terms.window_seconds
+
+
+def _wrong_dimensions(measure: measures.Measure, org_id: str, terms: Terms) -> list[tuple[str, bool, str]]:
+    known = measure.dimensions(org_id)
+    unknown = [name for name in terms.group_by if name not in known]
+    return [
+        ("group_by", bool(unknown), f"{measure.name} has {', '.join(known) or 'none'}"),
+        ("group_by", len(set(terms.group_by)) != len(terms.group_by), "names one twice"),
+        ("group_by", len(terms.group_by) > MOST_DIMENSIONS, f"takes {MOST_DIMENSIONS} at most"),
+        ("group_by", terms.op == Op.BELOW and bool(terms.group_by), "a value that is gone is not below: leave it out"),
+    ]
+
+
+def name_of(terms: Terms) -> str:
+    """As it is kept, and compared."""
+    return " ".join(terms.name.split())
+
+
+def set_terms(rule: Rule, terms: Terms) -> None:
+    for name in Terms.__dataclass_fields__:
+        if name != "channel_ids":
+            setattr(rule, name, getattr(terms, name))
+    rule.name, rule.group_by = name_of(terms), list(terms.group_by)
