@@ -10,6 +10,7 @@ from dagy_console.alerts.channels.api import router as channels
 from dagy_console.alerts.deliveries.api import router as deliveries
 from dagy_console.alerts.firings.api import router as alerts
 from dagy_console.alerts.rules.api import router as rules
+from dagy_console.alerts.silences.api import router as silences
 from dagy_console.audit.api import router as audit
 from dagy_console.core.api import ConsoleApi
 from dagy_console.core.http import read_only
@@ -44,6 +45,7 @@ for router in (
     groups,
     rules,
     alerts,
+    silences,
     channels,
     deliveries,
     audit,

@@ -31,6 +31,7 @@ urlpatterns = [
     path("console/runs/", include("dagy_console.runs.urls")),
     path("console/alerts/channels/", include("dagy_console.alerts.channels.urls")),
     path("console/alerts/deliveries/", include("dagy_console.alerts.deliveries.urls")),
+    path("console/alerts/silences/", include("dagy_console.alerts.silences.urls")),
     path("console/alerts/rules/", include("dagy_console.alerts.rules.urls")),
     path("console/alerts/", include("dagy_console.alerts.firings.urls")),
     path("console/account/api-keys/", include("dagy_console.accounts.api_keys.urls")),

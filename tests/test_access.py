@@ -3,6 +3,7 @@
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import pytest
 from allauth.usersessions.models import UserSession
@@ -21,6 +22,7 @@ from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.models import Alert
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
+from dagy_console.alerts.silences import services as silences
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import Actor, Origin
 from dagy_console.core.database import horizon
@@ -28,6 +30,7 @@ from dagy_console.core.permissions import Permission, Role
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
+from dagy_console.listing.language import Term
 from dagy_console.runs.models import TaskRun
 from tests.conftest import PASSWORD
 from tests.runs.support import a_run, a_schedule
@@ -129,6 +132,10 @@ GIVEN_PAGES |= {
     "rules:preview-change": ("POST", {}, 200),
     "rules:history": ("GET", {}, 200),
     "rules:delete": ("POST", {}, 302),
+    "silences:list": ("GET", {}, 200),
+    "silences:new": ("GET", {}, 200),
+    "silences:silence": ("GET", {}, 200),
+    "silences:end": ("POST", {}, 302),
     "alerts:list": ("GET", {}, 200),
     "alerts:alert": ("GET", {}, 200),
     "alerts:acknowledge": ("POST", {}, 302),
@@ -206,6 +213,12 @@ GIVEN_OPERATIONS = {
     "GET /notifications/alerts/{alert_id}": ({}, 200),
     "POST /notifications/alerts/{alert_id}/acknowledge": ({}, 200),
     "POST /notifications/alerts/{alert_id}/resolve": ({}, 200),
+    "GET /notifications/silences": ({}, 200),
+    "POST /notifications/silences": (
+        {"matchers": [{"key": "rule", "value": "*"}], "until": "4h", "reason": "x", "org_id": "org_blue"},
+        201,
+    ),
+    "DELETE /notifications/silences/{silence_id}": ({}, 204),
     "GET /notifications/deliveries": ({}, 200),
     "POST /notifications/deliveries/{delivery_id}/resend": ({}, 409),
     "GET /schedules": ({}, 200),
@@ -257,6 +270,8 @@ ARGUMENTS = {
     "rules:preview-change": "rule",
     "rules:history": "rule",
     "rules:delete": "rule",
+    "silences:silence": "silence",
+    "silences:end": "silence",
     "alerts:alert": "alert",
     "alerts:acknowledge": "alert",
     "alerts:resolve": "alert",
@@ -363,12 +378,23 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "schedule": str(a_schedule(run.flow).pk),
         "rule": str(rule.pk),
         "alert": str(alert.pk),
+        "silence": str(_a_silence(owner).pk),
         "channel": str(channel.pk),
         "delivery": str(channels.test_channel(actor=owner, channel_id=channel.pk).id),
         "task_id": "load",
         "deed": "cancel",
         "name": "nosuch",
     }
+
+
+def _a_silence(owner):
+    return silences.create_silence(
+        actor=owner,
+        org_id="org_blue",
+        matchers=[Term("rule", "*")],
+        until=timezone.now() + timedelta(hours=1),
+        reason="x",
+    )
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,11 @@ from dagy_console.accounts.team.selectors import visible_to as members_visible_t
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.deliveries import services as deliveries
 from dagy_console.alerts.firings import services as firings
-from dagy_console.alerts.models import Alert, Channel, Delivery, Rule
+from dagy_console.alerts.models import Alert, Channel, Delivery, Rule, Silence
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
-from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, RULES
+from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, RULES, SILENCES
+from dagy_console.alerts.silences import services as silences
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
 from dagy_console.audit.search import ENTRIES
@@ -52,6 +54,7 @@ from dagy_console.exceptions.groups import services as groups
 from dagy_console.exceptions.models import DeletionJob, Trace, TraceGroup
 from dagy_console.exceptions.search import DELETIONS, GROUPS, TRACES, parse
 from dagy_console.exceptions.trace import services as download
+from dagy_console.listing.language import Term
 from dagy_console.runs.models import Run, Schedule
 from dagy_console.runs.schedules import services as schedules
 from dagy_console.runs.schedules.selectors import visible_to as schedules_visible_to
@@ -185,6 +188,14 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
             terms=Terms(name="Failed", measure="run_failed", window_seconds=300, op="above", value=0),
         ),
         rules.change_rule: lambda: rules.change_rule(actor=actor, rule_id=Rule.objects.get().pk, value=2.0),
+        silences.create_silence: lambda: silences.create_silence(
+            actor=actor,
+            org_id="org_blue",
+            matchers=[Term("rule", "*")],
+            until=timezone.now() + timedelta(hours=1),
+            reason="deploy",
+        ),
+        silences.end_silence: lambda: silences.end_silence(actor=actor, silence_id=Silence.objects.get().pk),
         firings.acknowledge: lambda: firings.acknowledge(actor=actor, alert_id=_firing().pk),
         firings.resolve: lambda: firings.resolve(actor=actor, alert_id=Alert.objects.get().pk),
         rules.delete_rule: lambda: rules.delete_rule(actor=actor, rule_id=Rule.objects.get().pk),
@@ -202,7 +213,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries, rules, firings)
+    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries, rules, firings, silences)
     modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, groups, deletion, *runs)
     services = {
         function
@@ -313,6 +324,7 @@ def test_every_list_is_made_in_the_listing_room():
         SCHEDULES,
         SECRETS,
         CHANNELS,
+        SILENCES,
         DELIVERIES,
         RULES,
         ALERTS,
@@ -339,6 +351,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "deliveries:list": Delivery.objects,
         "rules:list": Rule.objects,
         "alerts:list": Alert.objects,
+        "silences:list": Silence.objects,
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open", "first": "-1h"}.get(key.name, "x")

@@ -16,7 +16,8 @@ import structlog
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.alerts import heartbeat, lifecycle, measures
+from dagy_console.alerts import heartbeat, hush, lifecycle, measures
+from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.lifecycle import FROM_NOTHING, Found, Seen
 from dagy_console.alerts.measures import Asked, Broken, Measure, Values
 from dagy_console.alerts.models import OPEN, Alert, Op, Rule
@@ -49,13 +50,14 @@ def check_due() -> int:
     for alert in Alert.objects.filter(status__in=OPEN) if rules else []:
         alerts[alert.rule_id][alert.label] = alert
     moved: list[Alert] = []
+    quiet = hush.at(now)
     for rule, what in evaluate(rules, now):
         if isinstance(what, Broken):
             problems[rule.pk] = what.problem
             continue
         problems[rule.pk] = lifecycle.kept_open(what, alerts[rule.pk])
-        if lifecycle.has_step(rule, what, alerts[rule.pk], now):
-            _settle(rule, what, now)
+        if lifecycle.has_step(rule, what, alerts[rule.pk], now, quiet):
+            _settle(rule, what, now, quiet)
         else:
             moved += lifecycle.values_moved(rule, what, alerts[rule.pk])
     Alert.objects.bulk_update(moved, ["value", "peak"], batch_size=1_000)
@@ -65,11 +67,11 @@ def check_due() -> int:
 
 
 @transaction.atomic
-def _settle(rule: Rule, what: Seen, now: datetime) -> None:
+def _settle(rule: Rule, what: Seen, now: datetime, quiet: Hush) -> None:
     as_evaluated = Rule.objects.filter(pk=rule.pk, enabled=True, checked_at=now, updated_at=rule.updated_at)
     held = as_evaluated.select_for_update(no_key=True, of=("self",)).first()
     if held:
-        lifecycle.settle(held, what, now)
+        lifecycle.settle(held, what, now, quiet)
 
 
 def _note(rules: Sequence[Rule], problems: dict[UUID, str]) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from dagy_console.alerts import hours, telling
+from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import OPEN, Alert, AlertStatus, NoData, Op, Rule
 
@@ -61,18 +62,27 @@ def seen(rule: Rule, found: Iterable[Found], *, no_data: bool, stale: str) -> Se
     return Seen(by_label, keeps=f"There is no data. {_GOES_ON}" if without_data else "")
 
 
-def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime) -> bool:
-    """Whether anything moves, or is to be told."""
+def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime, hush: Hush) -> bool:
+    """Whether anything moves, or is to be told, or not any more."""
     breached = what.breached
     new = breached.keys() - alerts.keys()
     if new and watches(rule, now):
         return True
     if _over(what, alerts):
         return True
-    return any(_is_to_fire(rule, alert, now) or _is_repeat_due(rule, alert, now) for alert in alerts.values())
+    return any(_is_to_move(rule, alert, now, hush) for alert in alerts.values())
 
 
-def settle(rule: Rule, what: Seen, now: datetime) -> None:
+def _is_to_move(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> bool:
+    if _is_to_fire(rule, alert, now):
+        return True
+    if alert.status != AlertStatus.FIRING:
+        return False
+    is_silenced = hush.over(rule, alert) is not None
+    return is_silenced != alert.is_silenced or (not is_silenced and _is_repeat_due(rule, alert, now))
+
+
+def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
     """Bring the rule's alerts to what was found."""
     alerts = {alert.label: alert for alert in rule.alerts.filter(status__in=OPEN)}
     for label, one in what.breached.items():
@@ -80,7 +90,7 @@ def settle(rule: Rule, what: Seen, now: datetime) -> None:
             continue
         alert = alerts.get(label) or _begun(rule, one, now)
         alert.value, alert.peak = one.value, worse(rule, alert.peak, one.value)
-        _go_on(rule, alert, now)
+        _go_on(rule, alert, now, hush)
         alert.save()
     for label in _over(what, alerts):
         _clear(rule, alerts[label], what.found[label].value if label in what.found else 0.0, now)
@@ -131,12 +141,18 @@ def _begun(rule: Rule, found: Found, now: datetime) -> Alert:
     )
 
 
-def _go_on(rule: Rule, alert: Alert, now: datetime) -> None:
-    if _is_to_fire(rule, alert, now):
+def _go_on(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> None:
+    fires = _is_to_fire(rule, alert, now)
+    if fires:
         alert.status, alert.fired_at = AlertStatus.FIRING, now
-        telling.tell(rule, alert, Event.TRIGGERED, now)
-    elif _is_repeat_due(rule, alert, now):
-        telling.tell(rule, alert, Event.TRIGGERED, now)
+    if alert.status != AlertStatus.FIRING:
+        return
+    silence, was_silenced = hush.over(rule, alert), alert.is_silenced
+    alert.is_silenced = silence is not None
+    if silence:
+        alert.silence = silence
+    elif fires or was_silenced or _is_repeat_due(rule, alert, now):
+        telling.tell(rule, alert, Event.TRIGGERED, now, after=alert.silence if was_silenced else None)
 
 
 def _is_to_fire(rule: Rule, alert: Alert, now: datetime) -> bool:
@@ -154,7 +170,7 @@ def _clear(rule: Rule, alert: Alert, value: float, now: datetime) -> None:
     if alert.status == AlertStatus.PENDING:
         alert.delete()
         return
-    alert.value, alert.status, alert.resolved_at = value, AlertStatus.RESOLVED, now
+    alert.value, alert.status, alert.resolved_at, alert.is_silenced = value, AlertStatus.RESOLVED, now, False
     telling.tell(rule, alert, Event.RESOLVED, now)
     alert.save()
 

@@ -190,6 +190,35 @@ class Rule(models.Model):
         return self.organization_id or ""
 
 
+class Silence(models.Model):
+    """What keeps alerts from being told, for a while: they fire, and are shown. Without an organization it is the
+    platform's. `matchers` are terms: {"key", "value", "negated"}; `text` says the same in the search language."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    matchers = models.JSONField()
+    text = models.TextField()
+    reason = models.TextField()
+    # Made earlier than that, it is a maintenance window.
+    starts_at = models.DateTimeField()
+    # Brought forward where it is ended by hand.
+    until = models.DateTimeField()
+    ended_by = models.TextField(blank=True, default="")
+    created_by = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["until"], name="silence_until"),
+            models.Index(fields=["-created_at", "-id"], name="silence_newest"),
+            models.Index(fields=["organization", "-created_at", "-id"], name="silence_of_organization"),
+            GinIndex(OpClass("text", name="gin_trgm_ops"), name="silence_text"),
+        ]
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class AlertStatus(models.TextChoices):
     PENDING = "pending"
     FIRING = "firing"
@@ -221,6 +250,9 @@ class Alert(models.Model):
     acknowledged_at = models.DateTimeField(null=True)
     acknowledged_by = models.TextField(blank=True, default="")
     notified_at = models.DateTimeField(null=True)
+    # The one that kept it quiet last; and whether it does.
+    silence = models.ForeignKey(Silence, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    is_silenced = models.BooleanField(default=False)
     # How often its channels were told that it fires.
     told = models.PositiveIntegerField(default=0)
 

@@ -31,6 +31,19 @@ RULES = Listing(
     text_heading="Text in the name",
     example="measure:exception_count  severity:critical",
 )
+SILENCES = Listing(
+    page="silences:list",
+    noun="silence",
+    keys=(
+        Key("by", "created_by", "Made by", facet=True, parameter="created_by", example="ann@example.com"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+    ),
+    time="created_at",
+    tie="id",
+    text="text",
+    text_heading="Text in what it silences",
+    example="by:ann@example.com  after:-7d",
+)
 ALERTS = Listing(
     page="alerts:list",
     noun="alert",

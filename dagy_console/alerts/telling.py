@@ -7,17 +7,20 @@ from django.conf import settings
 from dagy_console.alerts import measures, outbox
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity
+from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence
 from dagy_console.core.times import to_rfc3339, to_second
 from dagy_console.core.words import duration, plural
 
 
-def tell(rule: Rule, alert: Alert, event: Event, now: datetime) -> None:
-    """Write it into the outbox, for each of the rule's channels; the alert is to be saved behind it."""
+def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silence | None = None) -> None:
+    """Write it into the outbox, for each of the rule's channels; the alert is to be saved behind it. Who was never told
+    that it fires is not told what became of it. `after`: the silence that kept it quiet until now."""
     if event is Event.TRIGGERED:
         alert.told += 1
         alert.notified_at = now
-    key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now)
+    elif not alert.told:
+        return
+    key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now, after)
     for channel in told_to(rule):
         outbox.post(channel, message, key=key)
 
@@ -31,14 +34,14 @@ def told_to(rule: Rule) -> list[Channel]:
     return [resort] if resort else []
 
 
-def _message(rule: Rule, alert: Alert, event: Event, now: datetime) -> Message:
+def _message(rule: Rule, alert: Alert, event: Event, now: datetime, after: Silence | None) -> Message:
     where = f" · {alert.label}" if alert.label else ""
     return Message(
         event=event,
         severity=Severity(rule.severity),
         subject=f"alert:{alert.pk}",
         title=f"{rule.name}{where}",
-        text=_sentence(rule, alert, event, now),
+        text=_sentence(rule, alert, event, now) + (_no_longer(after) if after else ""),
         at=to_rfc3339(now),
         link=f"{settings.BASE_URL}/console/alerts/{alert.pk}/",
         org_id=rule.org_id,
@@ -53,6 +56,10 @@ def _sentence(rule: Rule, alert: Alert, event: Event, now: datetime) -> str:
     if event is Event.ACKNOWLEDGED:
         return f"{alert.acknowledged_by} looks after it."
     return f"{said(rule, alert)}, {condition(rule)}."
+
+
+def _no_longer(silence: Silence) -> str:
+    return f" {silence.created_by} had silenced it ({silence.reason}); that is over, and it still fires."
 
 
 def said(rule: Rule, alert: Alert) -> str:

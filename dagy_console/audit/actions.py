@@ -67,6 +67,8 @@ class Action(StrEnum):
     RULE_DELETED = "rule.deleted", "Deleted a rule for alerts"
     ALERT_ACKNOWLEDGED = "alert.acknowledged", "Acknowledged an alert"
     ALERT_RESOLVED = "alert.resolved", "Resolved an alert by hand"
+    SILENCE_CREATED = "silence.created", "Silenced alerts"
+    SILENCE_ENDED = "silence.ended", "Ended a silence"
     DELIVERY_RESENT = "delivery.resent", "Had a message sent again"
     GROUP_CHANGED = "group.changed", "Set the status of a group of traces"
     GROUP_REOPENED = "group.reopened", "Reopened a group that came back"

@@ -25,6 +25,8 @@ TONES = {
     "failed": "danger",
     "dead": "danger",
     "firing": "danger",
+    "ahead": "accent",
+    "over": "",
     "pending": "warn",
     "sent": "ok",
     "timed_out": "danger",

@@ -1,17 +1,25 @@
 """Channels that lead to a receiver on loopback."""
 
+import random
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from dagy_console.alerts import outbox
+from dagy_console.alerts import checking, outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Channel, Delivery, Severity
+from dagy_console.alerts.models import Channel, Delivery, Rule, Severity
+from dagy_console.alerts.rules import services as rules
+from dagy_console.alerts.rules.terms import Terms
 from dagy_console.core.times import to_rfc3339
+from dagy_console.exceptions.index.indexing import put_traces
+from dagy_console.exceptions.models import IndexState
 from embedded.inbox.receiver import Receiver
+from tests.traces import NOW, a_trace
 
 CONFIGS: dict[str, Callable[[str], dict[str, Any]]] = {
     "slack": lambda url: {"webhook_url": f"{url}/services/T0/B0/secretsecretsecret"},
@@ -40,6 +48,53 @@ def channel(db: None, alice: Any, as_actor: Any, receiver: Receiver) -> Callable
         )
 
     return make
+
+
+MINUTE = timedelta(minutes=1)
+USUAL: dict[str, Any] = {
+    "name": "Exceptions", "measure": "exception_count", "window_seconds": 300, "op": "above", "value": 2.0,
+}  # fmt: skip
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Checks are made at this moment."""
+
+    def at(moment: datetime) -> None:
+        # Of checks alone: the record is written by the real clock.
+        monkeypatch.setattr(checking, "timezone", SimpleNamespace(now=lambda: moment))
+
+    at(NOW)
+    return at
+
+
+@pytest.fixture
+def rule(channel: Any, as_actor: Any, alice: Any) -> Callable[..., Rule]:
+    """Makes one of the platform that tells a webhook, unless it is given other channels."""
+
+    look(NOW + timedelta(days=1))
+
+    def make(**terms: Any) -> Rule:
+        told = terms.pop("channel_ids", None)
+        told = [channel("webhook").pk] if told is None else told
+        return rules.create_rule(
+            actor=as_actor(alice), org_id=terms.pop("org_id", ""), terms=Terms(**(USUAL | terms), channel_ids=told)
+        )
+
+    return make
+
+
+def look(at: datetime) -> None:
+    """The index has followed the bucket until then."""
+    IndexState.objects.update_or_create(pk=1, defaults={"checked_at": at, "complete_at": at})
+
+
+def traces(count: int, at: datetime, first: int = 0) -> None:
+    put_traces([a_trace(first + number, at, random.Random(number)) for number in range(count)])
+
+
+def events() -> list[str]:
+    return [row["message"]["event"] for row in Delivery.objects.order_by("number").values("message")]
 
 
 def a_message(subject: str = "alert:1", **more: Any) -> Message:

@@ -13,7 +13,7 @@ from dagy_console.alerts.models import Alert, Rule
 from dagy_console.core.errors import Invalid
 from dagy_console.exceptions.index.indexing import put_traces
 from dagy_console.runs.models import Run
-from tests.alerts.test_rules import clock, look  # noqa: F401 - a fixture
+from tests.alerts.conftest import look
 from tests.runs.support import a_run
 from tests.traces import NOW, a_trace
 
@@ -66,7 +66,7 @@ def test_below_is_what_nothing_is_most_of_the_time(db: None) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_it_is_what_the_checks_of_those_hours_found(db: None, clock: Any, seed: int) -> None:  # noqa: F811
+def test_it_is_what_the_checks_of_those_hours_found(db: None, clock: Any, seed: int) -> None:
     chance = random.Random(seed)
     look(NOW + timedelta(days=1))
     terms = {

@@ -3,9 +3,7 @@
 import importlib
 import random
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,60 +22,13 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.database import TookTooLong
 from dagy_console.core.errors import Conflict, Invalid, Unavailable
 from dagy_console.core.health import Status
-from dagy_console.exceptions.index.indexing import put_traces
 from dagy_console.exceptions.measures import ExceptionCount
-from dagy_console.exceptions.models import IndexState, Trace
+from dagy_console.exceptions.models import Trace
 from dagy_console.runs.models import Run
-from tests.alerts.conftest import a_message, due_now
+from tests.alerts.conftest import MINUTE, USUAL, a_message, due_now, events, look, traces
 from tests.conftest import _person, at_the_same_moment
 from tests.runs.support import a_run
-from tests.traces import NOW, a_trace
-
-MINUTE = timedelta(minutes=1)
-USUAL: dict[str, Any] = {
-    "name": "Exceptions", "measure": "exception_count", "window_seconds": 300, "op": "above", "value": 2.0,
-}  # fmt: skip
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
-    """Checks are made at this moment."""
-
-    def at(moment: datetime) -> None:
-        # Of checks alone: the record is written by the real clock.
-        monkeypatch.setattr(checking, "timezone", SimpleNamespace(now=lambda: moment))
-
-    at(NOW)
-    return at
-
-
-@pytest.fixture
-def rule(channel: Any, as_actor: Any, alice: Any) -> Callable[..., Rule]:
-    """Makes one of the platform that tells a webhook, unless it is given other channels."""
-
-    look(NOW + timedelta(days=1))
-
-    def make(**terms: Any) -> Rule:
-        told = terms.pop("channel_ids", None)
-        told = [channel("webhook").pk] if told is None else told
-        return services.create_rule(
-            actor=as_actor(alice), org_id=terms.pop("org_id", ""), terms=Terms(**(USUAL | terms), channel_ids=told)
-        )
-
-    return make
-
-
-def look(at: datetime) -> None:
-    """The index has followed the bucket until then."""
-    IndexState.objects.update_or_create(pk=1, defaults={"checked_at": at, "complete_at": at})
-
-
-def traces(count: int, at: datetime, first: int = 0) -> None:
-    put_traces([a_trace(first + number, at, random.Random(number)) for number in range(count)])
-
-
-def events() -> list[str]:
-    return [row["message"]["event"] for row in Delivery.objects.order_by("number").values("message")]
+from tests.traces import NOW
 
 
 def test_a_rule_fires_once_goes_on_and_says_when_it_is_over(rule: Any, clock: Any) -> None:

@@ -37,6 +37,8 @@ class AlertOut(Schema):
     resolved_by: str | None
     acknowledged_at: str | None
     acknowledged_by: str | None
+    silence_id: str | None
+    is_silenced: bool
     deliveries: list[DeliveryOut] | None
 
 

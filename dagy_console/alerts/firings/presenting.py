@@ -1,6 +1,7 @@
 """Alerts as JSON and on pages."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
@@ -33,6 +34,8 @@ def alert_out(alert: Alert, actor: Actor, deliveries: list[Delivery] | None = No
         "resolved_by": alert.resolved_by or None,
         "acknowledged_at": moment(alert.acknowledged_at),
         "acknowledged_by": alert.acknowledged_by or None,
+        "silence_id": str(alert.silence_id) if alert.silence_id else None,
+        "is_silenced": alert.is_silenced,
         "deliveries": None if deliveries is None else [delivery_out(one, actor) for one in deliveries],
     }
 
@@ -56,4 +59,7 @@ def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
         "resolved_by": visible(alert.resolved_by),
         "acknowledged_at": alert.acknowledged_at,
         "acknowledged_by": visible(alert.acknowledged_by),
+        "is_silenced": alert.is_silenced,
+        "silence_url": reverse("silences:silence", args=[alert.silence_id]) if alert.silence_id else "",
+        "silence_new_url": f"{reverse('silences:new')}?{urlencode({'alert': alert.pk})}",
     }

@@ -2,12 +2,12 @@
 itself."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from django.db.models import QuerySet
 
 from dagy_console.alerts import heartbeat
+from dagy_console.alerts.matching import matches
 from dagy_console.alerts.measures import Asked, Broken, Measure, Values
 from dagy_console.alerts.measures.rows import RowsMeasure, RowsNow
 from dagy_console.alerts.models import Channel
@@ -91,14 +91,7 @@ def _told(part: health.Component, key: str) -> str:
 
 
 def _matches(part: health.Component, query: Query) -> bool:
-    """As a list's search does: a key's values are alternatives, negated ones must all fail."""
-    for key in ("component", "status"):
-        told, wanted = _told(part, key), query.values(key)
-        if wanted and not any(fnmatchcase(told, value) for value in wanted):
-            return False
-        if any(fnmatchcase(told, value) for value in query.values(key, negated=True)):
-            return False
-    return True
+    return matches({key: _told(part, key) for key in ("component", "status")}, query.terms)
 
 
 class CheckerHeartbeat(Measure):
