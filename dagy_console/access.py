@@ -19,8 +19,9 @@ from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission, Role
 
 P = Permission
-# Where who is not signed in signs in, or proves who they are: allauth's names, and what stands beside them.
-ENTRANCES = ("account_", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
+# Where who is not signed in signs in, or proves who they are: allauth's names, and what stands beside them; and where a
+# signed link leads.
+ENTRANCES = ("account_", "alert_link", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
 
 
 @dataclass(frozen=True, slots=True)

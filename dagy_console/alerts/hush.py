@@ -32,5 +32,10 @@ def facts(rule: Rule, alert: Alert) -> dict[str, str]:
     return {"org": rule.org_id, **alert.dimensions, "rule": rule.name, "severity": rule.severity}
 
 
+def terms_of(alert: Alert) -> list[Term]:
+    """What a silence of this alert, and of those that come after it, goes by."""
+    return [Term("rule", alert.rule.name), *(Term(key, value) for key, value in alert.dimensions.items() if value)]
+
+
 def terms(silence: Silence) -> list[Term]:
     return [Term(one["key"], one["value"], one.get("negated", False)) for one in silence.matchers]

@@ -19,7 +19,7 @@ class Event(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Message:
     """`subject` names what it is about, the same from its first message to its last. `at` is RFC 3339. `facts` are
-    lines of name and value; `link` leads to the console."""
+    lines of name and value; `link` leads to the console, `act_link` to where it is acknowledged without signing in."""
 
     event: Event
     severity: Severity
@@ -28,6 +28,7 @@ class Message:
     text: str
     at: str
     link: str
+    act_link: str = ""
     org_id: str = ""
     facts: dict[str, str] = field(default_factory=dict)
 

@@ -1,10 +1,11 @@
 """What is told of an alert, and in which words; pages say them, too."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.conf import settings
 
-from dagy_console.alerts import measures, outbox
+from dagy_console.alerts import links, measures, outbox
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence
@@ -22,7 +23,8 @@ def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silenc
         return
     key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now, after)
     for channel in told_to(rule):
-        outbox.post(channel, message, key=key)
+        act_link = links.link_to(alert, channel) if event is Event.TRIGGERED else ""
+        outbox.post(channel, replace(message, act_link=act_link), key=key)
 
 
 def told_to(rule: Rule) -> list[Channel]:

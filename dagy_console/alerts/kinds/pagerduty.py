@@ -54,5 +54,6 @@ def _enqueue(config: dict[str, Any], message: Message, action: str) -> Sending:
             "custom_details": {**message.facts, "text": message.text[:LONGEST_TEXT]},
         }
         event |= {"client": "Dagy Console", "client_url": message.link} if message.link else {}
+        event |= {"links": [{"href": message.act_link, "text": "Acknowledge or silence"}]} if message.act_link else {}
     url = f"{settings.PAGERDUTY_URL}/v2/enqueue"
     return posted(url, json.dumps(event).encode(), {"Content-Type": "application/json"})

@@ -54,8 +54,13 @@ def _blocks(message: Message) -> list[Block]:
     ]
     said = f"{message.severity} · {message.event} · {message.at}" + (f" · {facts}" if facts else "")
     blocks.append(ContextBlock(elements=[MarkdownTextObject(text=_cut(_escaped(said), CONTEXT))]))
-    if message.link:
-        blocks.append(ActionsBlock(elements=[LinkButtonElement(text="Open in Dagy Console", url=message.link)]))
+    buttons = [
+        LinkButtonElement(text=text, url=url)
+        for text, url in (("Acknowledge or silence", message.act_link), ("Open in Dagy Console", message.link))
+        if url
+    ]
+    if buttons:
+        blocks.append(ActionsBlock(elements=buttons))
     return blocks
 
 

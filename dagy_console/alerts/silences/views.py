@@ -10,13 +10,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from dagy_console.alerts.firings import selectors as firings
 from dagy_console.alerts.firings.presenting import alert_row
+from dagy_console.alerts.hush import terms_of
 from dagy_console.alerts.search import SILENCES
 from dagy_console.alerts.silences import presenting, selectors, services
 from dagy_console.alerts.silences.forms import SilenceForm
 from dagy_console.core.errors import Conflict, Invalid, PermissionDenied
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
-from dagy_console.listing.language import Term
 from dagy_console.listing.page import search_page
 
 SHOWN = 100
@@ -60,8 +60,7 @@ def _of_alert(request: ConsoleRequest) -> dict[str, Any]:
         alert = firings.get_alert(request.actor, uuid.UUID(request.GET.get("alert", "")))
     except ValueError:
         return {}
-    terms = [Term("rule", alert.rule.name), *(Term(key, value) for key, value in alert.dimensions.items() if value)]
-    return {"matchers": " ".join(term.text for term in terms), "org_id": alert.organization_id or ""}
+    return {"matchers": " ".join(term.text for term in terms_of(alert)), "org_id": alert.organization_id or ""}
 
 
 @require_safe
