@@ -9,10 +9,13 @@ stops no other.
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
+from celery import current_app
+from django.core.cache import cache
 from django.db import transaction
 from django.utils import timezone
 
@@ -25,26 +28,53 @@ from dagy_console.core.errors import ConsoleError
 from dagy_console.core.forms import storable
 
 log = structlog.get_logger(__name__)
-CHECK_SECONDS = 10
+# A rule is checked every 60th of its window, but so often at most and at least: what a day holds changes slowly. Each
+# has its own beat, so that those of one window do not all come at once.
+CHECK_SECONDS, MOST_SECONDS, PARTS = 10, 60, 60
 # A clock that was set back must not keep rules from being checked.
 ASTRAY = timedelta(minutes=1)
+# What has just come in is looked at by rules of windows up to this, and no more often than that.
+SOON_WINDOW, SOON_SECONDS = 900, 1
 _CLAIM = """
 UPDATE alerts_rule SET checked_at = %(now)s WHERE id IN (
   SELECT id FROM alerts_rule
-  WHERE enabled AND (checked_at IS NULL OR checked_at <= %(before)s OR checked_at > %(astray)s)
+  WHERE enabled AND (
+    (measure = ANY(%(fresh)s) AND window_seconds <= %(soon_window)s AND checked_at <= %(soon)s)
+    OR checked_at IS NULL OR checked_at > %(astray)s
+    OR floor((extract(epoch FROM checked_at) + abs(hashtext(id::text)) %% %(most)s)
+      / greatest(%(least)s, least(%(most)s, window_seconds / %(parts)s)))
+     < floor((extract(epoch FROM %(now)s) + abs(hashtext(id::text)) %% %(most)s)
+      / greatest(%(least)s, least(%(most)s, window_seconds / %(parts)s)))
+  )
   FOR NO KEY UPDATE SKIP LOCKED
 ) RETURNING id, organization_id, measure, query, window_seconds, op, value, group_by, for_seconds, repeat_seconds,
   no_data, hours, enabled, checked_at, updated_at, problem
 """
 
 
-def check_due() -> int:
-    """Check the rules whose turn it is; how many."""
+def check_soon(measure_names: Sequence[str]) -> None:
+    """Something has come in that these measures count: have their rules checked, once for all that comes in at once."""
+    with suppress(Exception):
+        # Beat checks them anyway: nothing that only makes it earlier may keep what came in from being kept.
+        if cache.add(f"alerts:soon:{','.join(measure_names)}", 1, timeout=SOON_SECONDS):
+            current_app.send_task(
+                "alerts.check_fresh", [list(measure_names)], countdown=SOON_SECONDS / 2, expires=30, retry=False
+            )
+
+
+def check_due(*, fresh: Sequence[str] = ()) -> int:
+    """Check the rules whose turn it is, and those of the `fresh` measures; how many."""
     now, began = timezone.now(), time.monotonic()
     heartbeat.begin(now)
-    rules = list(
-        Rule.objects.raw(_CLAIM, {"now": now, "before": now - timedelta(seconds=CHECK_SECONDS), "astray": now + ASTRAY})
-    )
+    times = {
+        "least": CHECK_SECONDS,
+        "most": MOST_SECONDS,
+        "parts": PARTS,
+        "fresh": list(fresh),
+        "soon": now - timedelta(seconds=SOON_SECONDS),
+        "soon_window": SOON_WINDOW,
+    }
+    rules = list(Rule.objects.raw(_CLAIM, {"now": now, "astray": now + ASTRAY, **times}))
     problems: dict[UUID, str] = {}
     alerts: dict[UUID, dict[str, Alert]] = defaultdict(dict)
     for alert in Alert.objects.filter(status__in=OPEN) if rules else []:
@@ -64,6 +94,11 @@ def check_due() -> int:
     _note(rules, problems)
     heartbeat.end(now, rules=len(rules), seconds=time.monotonic() - began)
     return len(rules)
+
+
+def every(rule: Rule) -> timedelta:
+    """How far apart its checks are."""
+    return timedelta(seconds=max(CHECK_SECONDS, min(MOST_SECONDS, rule.window_seconds // PARTS)))
 
 
 @transaction.atomic

@@ -1,7 +1,8 @@
 """What a rule would have done: its measure over the last days, and when it would have fired.
 
-Counts add up: they are read once, by buckets of the time between two checks, and the windows slide over them, so that
-the answer is what checks at those moments would have found. Other measures are asked for at so many moments.
+Counts add up: they are read once, by buckets of the time between two checks of the rule, and the windows slide over
+them, so that the answer is what checks at those moments would have found. Other measures are asked for at so many
+moments.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,7 +21,6 @@ from dagy_console.alerts.models import NoData, Op, Rule
 from dagy_console.core.errors import Invalid
 
 DAYS = 7
-STEP = timedelta(seconds=checking.CHECK_SECONDS)
 # Of measures that don't add up; and points of a chart.
 MOMENTS, POINTS = 500, 168
 # Coarser, where there are more buckets than this.
@@ -87,7 +87,7 @@ def _by_buckets(measure: RowsMeasure, rule: Rule, start: datetime, end: datetime
     windows = 2 if rule.op == Op.CHANGE else 1
     window = timedelta(seconds=rule.window_seconds)
     asked = Asked(rule.query, rule.org_id, tuple(rule.group_by), start - windows * window, end)
-    step, found = _as_fine_as_can_be(measure, asked)
+    step, found = _as_fine_as_can_be(measure, asked, checking.every(rule))
     by_key: dict[tuple[str, ...], list[tuple[datetime, float]]] = defaultdict(list)
     for key, at, count in found:
         by_key[key].append((at, count))
@@ -97,9 +97,9 @@ def _by_buckets(measure: RowsMeasure, rule: Rule, start: datetime, end: datetime
 
 
 def _as_fine_as_can_be(
-    measure: RowsMeasure, asked: Asked, coarser: Sequence[int] = COARSER
+    measure: RowsMeasure, asked: Asked, least: timedelta, coarser: Sequence[int] = COARSER
 ) -> tuple[timedelta, list[Bucket]]:
-    step = STEP * coarser[0]
+    step = least * coarser[0]
     found = measure.buckets(asked, step, most=MOST_BUCKETS + 1)
     if isinstance(found, Broken):
         raise Invalid.field("query", found.problem)
@@ -107,7 +107,7 @@ def _as_fine_as_can_be(
         return step, found
     if len(coarser) == 1:
         raise Invalid.field("group_by", f"has more than {MOST_BUCKETS:,} values over time: that can't be looked at")
-    return _as_fine_as_can_be(measure, asked, coarser[1:])
+    return _as_fine_as_can_be(measure, asked, least, coarser[1:])
 
 
 def _slid(

@@ -11,6 +11,12 @@ def check() -> None:
     checking.check_due()
 
 
+@shared_task(name="alerts.check_fresh")
+def check_fresh(measure_names: list[str]) -> None:
+    """The rules of what has just come in, and those whose turn it is."""
+    checking.check_due(fresh=measure_names)
+
+
 @shared_task(name="alerts.deliver")
 def deliver(delivery_id: str) -> None:
     """One message, as soon as it is written."""

@@ -8,6 +8,8 @@ from django.db.models import Count, QuerySet
 from django.db.models.expressions import Combinable
 
 from dagy.capture.keys import NO_ORG
+from dagy_console.alerts import checking
+from dagy_console.alerts.measures import known
 from dagy_console.alerts.measures.rows import RowsMeasure
 from dagy_console.core.health import Status
 from dagy_console.core.permissions import Permission
@@ -26,6 +28,11 @@ class _OfTraces(RowsMeasure):
     def stale(self) -> str:
         health, message = status.check()
         return "" if health == Status.HEALTHY else f"The trace index may lack the latest: {message}."
+
+
+def check_soon() -> None:
+    """Traces have come into the index."""
+    checking.check_soon([measure.name for measure in known() if isinstance(measure, _OfTraces)])
 
 
 class ExceptionCount(_OfTraces):

@@ -126,4 +126,4 @@ def test_where_there_is_very_much_it_looks_at_coarser_steps(db: None, monkeypatc
     monkeypatch.setattr("dagy_console.alerts.history.MOST_BUCKETS", 20)
     traces_at(*(END - number * timedelta(minutes=1, seconds=7) for number in range(1, 60)))
     found: Callable[..., Any] = lambda: history(a_rule(window_seconds=3_600), END)  # noqa: E731
-    assert found().step == timedelta(seconds=600) and found().firings
+    assert found().step == timedelta(seconds=360) and found().firings

@@ -22,7 +22,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.database import TookTooLong
 from dagy_console.core.errors import Conflict, Invalid, Unavailable
 from dagy_console.core.health import Status
-from dagy_console.exceptions.measures import ExceptionCount
+from dagy_console.exceptions.measures import ExceptionCount, check_soon
 from dagy_console.exceptions.models import Trace
 from dagy_console.runs.models import Run
 from tests.alerts.conftest import MINUTE, USUAL, a_message, due_now, events, look, traces
@@ -58,6 +58,38 @@ def test_a_rule_fires_once_goes_on_and_says_when_it_is_over(rule: Any, clock: An
         Alert.objects.filter(status="firing").count() == 1
         and Delivery.objects.values("subject").distinct().count() == 2
     )
+
+
+def test_what_has_just_come_in_is_looked_at_at_once(rule: Any, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule()
+    rule(name="Long", window_seconds=3_600, channel_ids=[])
+    rule(name="Runs", measure="run_failed", channel_ids=[])
+    checking.check_due()
+    sent: list[Any] = []
+    monkeypatch.setattr(checking.current_app, "send_task", lambda name, args, **_: sent.append((name, args)))
+    for _ in range(5):
+        check_soon()
+    assert len(sent) == 1 and "exception_count" in sent[0][1][0]
+    traces(3, NOW)
+    clock(NOW + timedelta(seconds=0.5))
+    assert checking.check_due(fresh=["exception_count"]) == 0
+    clock(NOW + timedelta(seconds=2))
+    before = Rule.objects.get(name="Runs").checked_at
+    assert checking.check_due(fresh=["exception_count"]) >= 1
+    assert Alert.objects.get(rule__name="Exceptions").status == "firing"
+    assert Rule.objects.get(name="Runs").checked_at in (before, checking.timezone.now())
+
+
+def test_long_windows_are_checked_less_often_and_not_all_at_once(rule: Any, clock: Any) -> None:
+    for number in range(12):
+        rule(name=f"r{number}", window_seconds=86_400, channel_ids=[])
+    assert checking.check_due() == 12
+    checks = []
+    for second in range(10, 130, 10):
+        clock(NOW + timedelta(seconds=second))
+        checks.append(checking.check_due())
+    assert sum(checks) == 24 and max(checks) < 12
+    assert checking.every(Rule.objects.first()) == MINUTE  # type: ignore[arg-type]
 
 
 def test_it_is_checked_every_ten_seconds_and_not_more_often(rule: Any, clock: Any) -> None:
@@ -172,7 +204,7 @@ def test_failed_runs_are_counted_but_not_those_of_ones_own_machine(rule: Any, cl
 def test_it_is_told_again_while_it_fires_until_somebody_looks_after_it(
     rule: Any, clock: Any, as_actor: Any, alice: Any
 ) -> None:
-    rule(repeat_seconds=60, window_seconds=86_400)
+    rule(repeat_seconds=60, window_seconds=600)
     traces(3, NOW - MINUTE)
     for second in range(0, 150, 10):
         clock(NOW + timedelta(seconds=second))

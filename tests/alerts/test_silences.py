@@ -162,7 +162,7 @@ def test_by_the_api(api: Any, alice: Any) -> None:
 
 
 def test_from_an_alerts_page_without_javascript(browse: Any, alice: Any, rule: Any, clock: Any) -> None:
-    rule(group_by=["type"], value=0.0, window_seconds=86_400)
+    rule(group_by=["type"], value=0.0, window_seconds=600)
     traces(40, datetime.now(UTC) - MINUTE)
     clock(datetime.now(UTC))
     checking.check_due()

@@ -8,6 +8,7 @@ from django.db import DatabaseError, close_old_connections
 
 from dagy import capture
 from dagy_console.exceptions.index.indexing import IndexedTrace, put_traces
+from dagy_console.exceptions.measures import check_soon
 from dagy_console.exceptions.reading.fields import extract_fields
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,7 @@ def index_stored(stored: capture.StoredTrace) -> None:
     close_old_connections()
     try:
         put_traces([IndexedTrace(stored.key, fields, stored.size, stored.etag, stored.last_modified)])
+        check_soon()
     except DatabaseError as error:
         log.warning("traces.index_after_capture_failed", key=stored.key, error=str(error).strip())
     finally:

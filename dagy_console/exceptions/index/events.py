@@ -22,6 +22,7 @@ from dagy_console.exceptions.bucket import traces_bucket
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.index.reconciling import read_trace
 from dagy_console.exceptions.keys import PREFIX
+from dagy_console.exceptions.measures import check_soon
 from dagy_console.exceptions.models import IndexState
 
 MOST_EVENTS = 1_000
@@ -67,6 +68,8 @@ def settle(body: Mapping[str, Any]) -> Settled:
     found = {key: read_trace(storage.ListedObject(key, "", 0, timezone.now())) for key in keys}
     traces = [trace for trace in found.values() if trace]
     refused = put_traces(traces)
+    if traces:
+        check_soon()
     removed = remove_traces([key for key, trace in found.items() if trace is None], vanished_at=asked_at)
     _note_event()
     return Settled(len(traces) - refused, removed, len({*told}) - len(keys))

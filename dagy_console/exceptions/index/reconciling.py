@@ -45,6 +45,7 @@ from dagy_console.exceptions.index.indexing import (
     remove_traces,
 )
 from dagy_console.exceptions.keys import PREFIX
+from dagy_console.exceptions.measures import check_soon
 from dagy_console.exceptions.models import IndexState, Trace, TraceGroup
 from dagy_console.exceptions.reading.fields import extract_fields, unreadable
 
@@ -322,6 +323,8 @@ def _settle(page: _Page) -> Stretch:
             refused += put_traces([trace for trace in read if trace])
     finally:
         page.leave()
+    if page.reads:
+        check_soon()
     removed = remove_traces(page.gone, vanished_at=page.asked_at)
     return Stretch(page.upto, Findings(len(page.listed), len(page.reads), removed, refused))
 
