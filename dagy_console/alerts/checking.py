@@ -48,7 +48,7 @@ UPDATE alerts_rule SET checked_at = %(now)s WHERE id IN (
   )
   FOR NO KEY UPDATE SKIP LOCKED
 ) RETURNING id, organization_id, measure, query, window_seconds, op, value, group_by, for_seconds, repeat_seconds,
-  no_data, hours, enabled, checked_at, updated_at, problem
+  escalation, no_data, hours, enabled, checked_at, updated_at, problem
 """
 
 

@@ -79,7 +79,8 @@ def _is_to_move(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> bool:
     if alert.status != AlertStatus.FIRING:
         return False
     is_silenced = hush.over(rule, alert) is not None
-    return is_silenced != alert.is_silenced or (not is_silenced and _is_repeat_due(rule, alert, now))
+    due = _is_repeat_due(rule, alert, now) or _is_step_due(rule, alert, now)
+    return is_silenced != alert.is_silenced or (not is_silenced and due)
 
 
 def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
@@ -151,6 +152,9 @@ def _go_on(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> None:
     alert.is_silenced = silence is not None
     if silence:
         alert.silence = silence
+        return
+    if _is_step_due(rule, alert, now):
+        telling.escalate(rule, alert, now)
     elif fires or was_silenced or _is_repeat_due(rule, alert, now):
         telling.tell(rule, alert, Event.TRIGGERED, now, after=alert.silence if was_silenced else None)
 
@@ -164,6 +168,13 @@ def _is_repeat_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at:
         return False
     return alert.notified_at is not None and now - alert.notified_at >= timedelta(seconds=rule.repeat_seconds)
+
+
+def _is_step_due(rule: Rule, alert: Alert, now: datetime) -> bool:
+    """Nobody has acknowledged it for so long that the next ones are told."""
+    if not alert.told or alert.acknowledged_at or alert.fired_at is None or alert.escalated >= len(rule.escalation):
+        return False
+    return now - alert.fired_at >= timedelta(seconds=rule.escalation[alert.escalated]["after_seconds"])
 
 
 def _clear(rule: Rule, alert: Alert, value: float, now: datetime) -> None:

@@ -20,14 +20,14 @@ _SALT = "alerts.link"
 
 
 def link_to(alert: Alert, channel: Channel) -> str:
-    token = signing.dumps([str(alert.pk), str(channel.pk)], salt=_SALT)
+    token = signing.TimestampSigner(salt=_SALT).sign_object([str(alert.pk), str(channel.pk)])
     return f"{settings.BASE_URL}/alerts/{token}/"
 
 
 def read(token: str) -> tuple[Alert, Channel]:
     """Raises NotFound: the link was changed, is too old, or its alert or channel is gone."""
     try:
-        alert_id, channel_id = signing.loads(token, salt=_SALT, max_age=GOOD_FOR)
+        alert_id, channel_id = signing.TimestampSigner(salt=_SALT).unsign_object(token, max_age=GOOD_FOR)
     except signing.BadSignature:
         raise NotFound("This link is too old, or not whole. Sign in and look at the alert there.") from None
     alert = Alert.objects.select_related("rule").filter(pk=uuid.UUID(alert_id)).first()

@@ -160,6 +160,8 @@ class Rule(models.Model):
     severity = models.TextField(choices=Severity.choices)
     channels = models.ManyToManyField(Channel, related_name="rules")
     repeat_seconds = models.PositiveIntegerField(default=0)
+    # Whom else, where nobody acknowledges: {"after_seconds", "channel_ids"}, from the first to the last.
+    escalation = models.JSONField(default=list)
     no_data = models.TextField(choices=NoData.choices, default=NoData.OK)
     # When it watches (`hours.Hours`, described); null: always.
     hours = models.JSONField(null=True)
@@ -255,6 +257,8 @@ class Alert(models.Model):
     is_silenced = models.BooleanField(default=False)
     # How often its channels were told that it fires.
     told = models.PositiveIntegerField(default=0)
+    # How many steps of its rule's escalation were taken.
+    escalated = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [

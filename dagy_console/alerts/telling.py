@@ -22,14 +22,32 @@ def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silenc
     elif not alert.told:
         return
     key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now, after)
-    for channel in told_to(rule):
-        act_link = links.link_to(alert, channel) if event is Event.TRIGGERED else ""
-        outbox.post(channel, replace(message, act_link=act_link), key=key)
+    for channel in told_to(rule, alert):
+        _post(channel, alert, message, key)
 
 
-def told_to(rule: Rule) -> list[Channel]:
-    """Its channels. That a channel fails goes to the last resort where it has none."""
-    channels = list(rule.channels.all())
+def escalate(rule: Rule, alert: Alert, now: datetime) -> None:
+    """The next step: those are told who were not yet; from then on they are told what becomes of it, too."""
+    before = told_to(rule, alert)
+    alert.escalated += 1
+    waited = f" Nobody has acknowledged it for {duration(now - (alert.fired_at or now))}."
+    message = _message(rule, alert, Event.TRIGGERED, now, None)
+    for channel in told_to(rule, alert):
+        if channel not in before:
+            _post(channel, alert, replace(message, text=message.text + waited), f"{alert.pk}:step:{alert.escalated}")
+
+
+def _post(channel: Channel, alert: Alert, message: Message, key: str) -> None:
+    act_link = links.link_to(alert, channel) if message.event is Event.TRIGGERED else ""
+    outbox.post(channel, replace(message, act_link=act_link), key=key)
+
+
+def told_to(rule: Rule, alert: Alert) -> list[Channel]:
+    """Its rule's channels, and those of the steps that were taken. That a channel fails goes to the last resort where
+    there are none."""
+    steps = rule.escalation[: alert.escalated]
+    more = Channel.objects.filter(pk__in=[channel for step in steps for channel in step["channel_ids"]])
+    channels = list(dict.fromkeys([*rule.channels.all(), *(more if steps else [])]))
     if channels or rule.measure != ChannelFailing.name:
         return channels
     resort = outbox.last_resort(rule.organization_id)

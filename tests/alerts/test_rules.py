@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -58,6 +59,33 @@ def test_a_rule_fires_once_goes_on_and_says_when_it_is_over(rule: Any, clock: An
         Alert.objects.filter(status="firing").count() == 1
         and Delivery.objects.values("subject").distinct().count() == 2
     )
+
+
+def test_the_next_are_told_where_nobody_acknowledges_it(
+    rule: Any, channel: Any, clock: Any, as_actor: Any, alice: Any
+) -> None:
+    first, second, third = (channel("webhook", name=name).pk for name in ("first", "second", "third"))
+    steps = [{"after_seconds": after, "channel_ids": [who]} for after, who in ((120, second), (300, third))]
+    rule(channel_ids=[first], escalation=steps, window_seconds=600)
+    traces(3, NOW - MINUTE)
+
+    def told() -> dict[str, list[str]]:
+        rows = Delivery.objects.order_by("number").values_list("channel__name", "message__event")
+        return {name: [event for other, event in rows if other == name] for name, _ in rows}
+
+    for minute in (0, 1, 2, 3):
+        clock(NOW + minute * MINUTE)
+        checking.check_due()
+    assert told() == {"first": ["triggered"], "second": ["triggered"]}
+    assert "Nobody has acknowledged it for 2 min." in Delivery.objects.get(channel=second).message["text"]
+    assert Delivery.objects.values("subject").distinct().count() == 1
+    firings.acknowledge(actor=as_actor(alice), alert_id=Alert.objects.get().pk)
+    clock(NOW + 6 * MINUTE)
+    checking.check_due()
+    assert list(told().values()) == [["triggered", "acknowledged"]] * 2
+    clock(NOW + 15 * MINUTE)
+    checking.check_due()
+    assert told()["second"] == ["triggered", "acknowledged", "resolved"] and "third" not in told()
 
 
 def test_what_has_just_come_in_is_looked_at_at_once(rule: Any, clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -282,6 +310,8 @@ def test_of_rules_that_are_asked_together_one_that_takes_too_long_stops_no_other
         ({"group_by": ["org"], "op": "below"}, "group_by"),
         ({"repeat_seconds": 5}, "repeat_seconds"),
         ({"severity": "loud"}, "severity"),
+        ({"escalation": [{"after_seconds": 5, "channel_ids": [str(uuid4())]}]}, "escalation"),
+        ({"escalation": [{"after_seconds": 60, "channel_ids": []}]}, "escalation"),
         ({"channel_ids": ["5a0ce9f0-0000-4000-8000-000000000000"]}, "channel_ids"),
     ],
 )

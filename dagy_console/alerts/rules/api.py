@@ -33,6 +33,11 @@ class HoursIn(BodyIn):
     time_zone: Text = Field(description="Europe/Berlin, say.")
 
 
+class StepIn(BodyIn):
+    after_seconds: int = Field(description="After it fired; a minute and more after the step before.")
+    channel_ids: list[UUID]
+
+
 NoDataIn = Literal["ok", "keep", "alert"]
 
 
@@ -47,6 +52,7 @@ class RuleIn(BodyIn):
     severity: Literal["info", "warning", "critical"] = "warning"
     channel_ids: list[UUID] = Field(default_factory=list)
     repeat_seconds: int = Field(0, description="Told again so often while it fires; 0: never.")
+    escalation: list[StepIn] = Field(default_factory=list, description="Whom else, where nobody acknowledges it.")
     no_data: NoDataIn = Field("ok", description="What becomes of it where there is nothing to measure.")
     hours: HoursIn | None = Field(None, description="When it watches; null: always.")
     enabled: bool = True
@@ -67,6 +73,7 @@ class RuleChangeIn(BodyIn):
     severity: Literal["info", "warning", "critical"] | None = None
     channel_ids: list[UUID] | None = None
     repeat_seconds: int | None = None
+    escalation: list[StepIn] | None = None
     no_data: NoDataIn | None = None
     hours: HoursIn | None = None
     enabled: bool | None = None
@@ -92,6 +99,7 @@ class RuleOut(Schema):
     severity: str
     channel_ids: list[str]
     repeat_seconds: int
+    escalation: list[dict[str, Any]]
     no_data: str
     hours: dict[str, Any] | None
     enabled: bool

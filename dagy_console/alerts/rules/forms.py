@@ -10,7 +10,7 @@ from django import forms
 from dagy_console.alerts import hours, measures
 from dagy_console.alerts.channels import selectors as channels
 from dagy_console.alerts.models import NoData, Op, Rule, Severity
-from dagy_console.alerts.rules.terms import LONGEST_NAME, terms_of
+from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
 from dagy_console.alerts.rules.usual import USUAL
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
@@ -25,6 +25,15 @@ FOR = {0: "at once", 60: "1 min", 120: "2 min", 300: "5 min", 900: "15 min"}
 REPEATS = {0: "never", 900: "every 15 min", 3_600: "every hour", 14_400: "every 4 h", 86_400: "every day"}
 _UNITS = {"": 1.0, "%": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3_600.0, "d": 86_400.0}
 _VALUE = re.compile(r"(\d+(?:\.\d+)?)\s*(%|s|min|m|h|d)?")
+STEPS = {
+    0: "never",
+    300: "after 5 min",
+    600: "after 10 min",
+    900: "after 15 min",
+    1_800: "after 30 min",
+    3_600: "after 1 h",
+}
+_STEPS = (1, 2)
 _HOURS = ("hours_days", "hours_from", "hours_to", "hours_zone")
 
 
@@ -59,6 +68,10 @@ class RuleForm(forms.Form):
         help_text="None: it is shown here alone.",
     )
     repeat_seconds = forms.TypedChoiceField(label="Told again while it fires", coerce=int)
+    step1_after = forms.TypedChoiceField(label="Nobody acknowledges it", coerce=int, required=False)
+    step1_channels = forms.MultipleChoiceField(label="Then also", required=False, widget=forms.CheckboxSelectMultiple)
+    step2_after = forms.TypedChoiceField(label="Still nobody", coerce=int, required=False)
+    step2_channels = forms.MultipleChoiceField(label="Then also", required=False, widget=forms.CheckboxSelectMultiple)
     hours_days = forms.MultipleChoiceField(
         label="Only on",
         choices=[(day, day.capitalize()) for day in hours.DAYS],
@@ -88,6 +101,12 @@ class RuleForm(forms.Form):
             for channel in channels.visible_to(actor).order_by("name")[:200]
             if rule is None or channel.org_id in ("", rule.org_id)
         ]
+        for number in _STEPS:
+            step = kept.escalation[number - 1] if kept and len(kept.escalation) >= number else None
+            fields[f"step{number}_after"].choices = _choices(STEPS, step["after_seconds"] if step else None)
+            fields[f"step{number}_after"].initial = step["after_seconds"] if step else 0
+            fields[f"step{number}_channels"].choices = fields["channel_ids"].choices
+            fields[f"step{number}_channels"].initial = step["channel_ids"] if step else []
         if rule is None or kept is None:
             fields["org_id"].choices = organizations(actor)
             allowed = [one for one in measures.known() if actor.can_somewhere(one.permission)]
@@ -97,7 +116,7 @@ class RuleForm(forms.Form):
             return
         del fields["org_id"], fields["measure"]
         for name in fields:
-            if name not in _HOURS:
+            if name not in _HOURS and not name.startswith("step"):
                 fields[name].initial = getattr(kept, name)
         fields["value"].initial = f"{kept.value:g}"
         fields["group_by"].initial = ", ".join(kept.group_by)
@@ -118,15 +137,20 @@ class RuleForm(forms.Form):
 
     def terms(self) -> dict[str, Any]:
         """What the services take, without the organization."""
-        told = {name: value for name, value in self.cleaned_data.items() if name not in ("org_id", *_HOURS)}
+        told = {name: self.cleaned_data[name] for name in self.fields if name in Terms.__dataclass_fields__}
         days = self.cleaned_data["hours_days"]
         times = {"from": self.cleaned_data["hours_from"], "to": self.cleaned_data["hours_to"]}
         zone = self.cleaned_data["hours_zone"]
-        return told | {"hours": {"days": days, **times, "time_zone": zone} if days else None}
+        hours_told = {"days": days, **times, "time_zone": zone} if days else None
+        return told | {"hours": hours_told, "escalation": self._steps()}
+
+    def _steps(self) -> list[dict[str, Any]]:
+        found = [(self.cleaned_data[f"step{one}_after"], self.cleaned_data[f"step{one}_channels"]) for one in _STEPS]
+        return [{"after_seconds": after, "channel_ids": channels} for after, channels in found if after]
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field; a condition's at the value."""
-        add_errors(self, error, names={"condition": "value", "hours": "hours_zone"})
+        add_errors(self, error, names={"condition": "value", "hours": "hours_zone", "escalation": "step1_after"})
 
     def forgive_name(self) -> None:
         """For a preview: it may still be missing."""

@@ -12,7 +12,7 @@ from dagy_console.alerts.rules.previewing import Preview
 from dagy_console.alerts.telling import condition, figure
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
-from dagy_console.core.words import duration
+from dagy_console.core.words import counted, duration
 from dagy_console.listing.language import Query
 
 # Firings that a preview names; the picture's own units.
@@ -33,6 +33,7 @@ def rule_out(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity,
         "channel_ids": [str(channel.pk) for channel in rule.channels.all()],
         "repeat_seconds": rule.repeat_seconds,
+        "escalation": rule.escalation,
         "no_data": rule.no_data,
         "hours": rule.hours,
         "enabled": rule.enabled,
@@ -52,6 +53,10 @@ def rule_row(rule: Rule, query: Query | None = None) -> dict[str, Any]:
         "severity": rule.severity,
         "enabled": rule.enabled,
         "problem": visible(rule.problem),
+        "steps": [
+            f"{counted(len(step['channel_ids']), 'more channel')} after {duration(step['after_seconds'])}"
+            for step in rule.escalation
+        ],
         "hours": str(hours.parse(rule.hours)) if rule.hours else "",
         "org_id": rule.organization_id,
         "channels": [

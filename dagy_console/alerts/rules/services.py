@@ -12,7 +12,7 @@ from dagy_console.alerts.channels import selectors as channels
 from dagy_console.alerts.models import Channel, Rule
 from dagy_console.alerts.rules import selectors
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
-from dagy_console.alerts.rules.validating import name_of, refuse, set_terms, wrong
+from dagy_console.alerts.rules.validating import channels_of, name_of, refuse, set_terms, wrong
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -80,9 +80,9 @@ def snapshot(rule: Rule) -> dict[str, Any]:
 
 def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Channel]:
     """The channels. Raises Invalid that names every field that is wrong, PermissionDenied."""
-    asked = set(terms.channel_ids)
+    asked = channels_of(terms)
     found = list(channels.visible_to(actor, Permission.NOTIFICATIONS_WRITE).filter(pk__in=asked))
-    foreign = {channel.pk for channel in found} != asked or any(one.org_id not in ("", org_id) for one in found)
+    foreign = {str(one.pk) for one in found} != asked or any(one.org_id not in ("", org_id) for one in found)
     name = name_of(terms)
     more = (
         ("name", not 1 <= len(name) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
@@ -90,7 +90,8 @@ def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Chann
         ("channel_ids", foreign, "must be channels of the same organization, or of the platform"),
     )
     refuse([*wrong(actor, org_id, terms), *(FieldError(name, message) for name, is_wrong, message in more if is_wrong)])
-    return found
+    told = {str(one) for one in terms.channel_ids}
+    return [channel for channel in found if str(channel.pk) in told]
 
 
 def _keep(rule: Rule, terms: Terms, found: list[Channel]) -> None:

@@ -25,6 +25,7 @@ class Terms:
     severity: str = Severity.WARNING
     channel_ids: Sequence[uuid.UUID] = field(default_factory=tuple)
     repeat_seconds: int = 0
+    escalation: Sequence[dict[str, Any]] = ()
     no_data: str = NoData.OK
     hours: dict[str, Any] | None = None
     enabled: bool = True

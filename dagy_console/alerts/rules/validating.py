@@ -1,5 +1,7 @@
 """What is wrong with the terms of a rule, each at its field."""
 
+from itertools import pairwise
+
 from dagy_console.alerts import hours, measures
 from dagy_console.alerts.models import NoData, Op, Rule, Severity
 from dagy_console.alerts.rules.terms import Terms
@@ -7,7 +9,7 @@ from dagy_console.core.actors import Actor
 from dagy_console.core.errors import FieldError, Invalid
 
 MINUTE, WEEK, MONTH = 60, 7 * 86_400, 31 * 86_400
-MOST_DIMENSIONS = 2
+MOST_DIMENSIONS, MOST_STEPS = 2, 5
 
 
 def refuse(errors: list[FieldError]) -> None:
@@ -38,10 +40,28 @@ def wrong(actor: Actor, org_id: str, terms: Terms) -> list[FieldError]:
             ("condition", _is_beyond_window(measure, terms), "value is more than the window: it would never fire"),
             ("no_data", terms.no_data not in NoData.values, f"must be one of {', '.join(NoData.values)}"),
             ("severity", terms.severity not in Severity.values, f"must be one of {', '.join(Severity.values)}"),
+            (
+                "escalation",
+                not _are_steps(terms),
+                f"takes {MOST_STEPS} steps, a minute and more apart, with channels",
+            ),
             *_wrong_dimensions(measure, org_id, terms),
         )
         if is_wrong
     ]
+
+
+def _are_steps(terms: Terms) -> bool:
+    """The first a minute and more after it fires."""
+    times = [0, *(step["after_seconds"] for step in terms.escalation)]
+    apart = all(MINUTE <= later - earlier <= WEEK for earlier, later in pairwise(times))
+    return apart and len(terms.escalation) <= MOST_STEPS and all(step["channel_ids"] for step in terms.escalation)
+
+
+def channels_of(terms: Terms) -> set[str]:
+    """All that it may ever tell, as text."""
+    steps = (channel for step in terms.escalation for channel in step["channel_ids"])
+    return {str(one) for one in (*terms.channel_ids, *steps)}
 
 
 def _is_beyond_window(measure: measures.Measure, terms: Terms) -> bool:
@@ -70,3 +90,7 @@ def set_terms(rule: Rule, terms: Terms) -> None:
         if name != "channel_ids":
             setattr(rule, name, getattr(terms, name))
     rule.name, rule.group_by = name_of(terms), list(terms.group_by)
+    rule.escalation = [
+        {"after_seconds": step["after_seconds"], "channel_ids": [str(one) for one in step["channel_ids"]]}
+        for step in terms.escalation
+    ]
