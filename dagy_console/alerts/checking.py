@@ -23,7 +23,7 @@ from dagy_console.alerts import heartbeat, hush, lifecycle, measures
 from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.lifecycle import FROM_NOTHING, Found, Seen
 from dagy_console.alerts.measures import Asked, Broken, Measure, Values
-from dagy_console.alerts.models import OPEN, Alert, Op, Rule
+from dagy_console.alerts.models import OPEN, Alert, Op, Rule, Storm
 from dagy_console.core.errors import ConsoleError
 from dagy_console.core.forms import storable
 
@@ -81,12 +81,13 @@ def check_due(*, fresh: Sequence[str] = ()) -> int:
         alerts[alert.rule_id][alert.label] = alert
     moved: list[Alert] = []
     quiet = hush.at(now)
+    raging = {storm.rule_id: storm for storm in Storm.objects.filter(closed_at=None)} if rules else {}
     for rule, what in evaluate(rules, now):
         if isinstance(what, Broken):
             problems[rule.pk] = what.problem
             continue
         problems[rule.pk] = lifecycle.kept_open(what, alerts[rule.pk])
-        if lifecycle.has_step(rule, what, alerts[rule.pk], now, quiet):
+        if lifecycle.has_step(rule, what, alerts[rule.pk], now, quiet, raging.get(rule.pk)):
             _settle(rule, what, now, quiet)
         else:
             moved += lifecycle.values_moved(rule, what, alerts[rule.pk])

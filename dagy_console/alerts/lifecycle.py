@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from dagy_console.alerts import hours, telling
+from dagy_console.alerts import hours, storms, telling
 from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.messages import Event
-from dagy_console.alerts.models import OPEN, Alert, AlertStatus, NoData, Op, Rule
+from dagy_console.alerts.models import OPEN, Alert, AlertStatus, NoData, Op, Rule, Storm
 
 # Of a value that was not there in the window before.
 FROM_NOTHING = 1.0
@@ -62,13 +62,13 @@ def seen(rule: Rule, found: Iterable[Found], *, no_data: bool, stale: str) -> Se
     return Seen(by_label, keeps=f"There is no data. {_GOES_ON}" if without_data else "")
 
 
-def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime, hush: Hush) -> bool:
+def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime, hush: Hush, storm: Storm | None) -> bool:
     """Whether anything moves, or is to be told, or not any more."""
     breached = what.breached
     new = breached.keys() - alerts.keys()
     if new and watches(rule, now):
         return True
-    if _over(what, alerts):
+    if _over(what, alerts) or storms.is_due(rule, storm, alerts.values(), now):
         return True
     return any(_is_to_move(rule, alert, now, hush) for alert in alerts.values())
 
@@ -86,15 +86,20 @@ def _is_to_move(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> bool:
 def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
     """Bring the rule's alerts to what was found."""
     alerts = {alert.label: alert for alert in rule.alerts.filter(status__in=OPEN)}
+    to_tell: list[Alert] = []
     for label, one in what.breached.items():
         if label not in alerts and not watches(rule, now):
             continue
         alert = alerts.get(label) or _begun(rule, one, now)
         alert.value, alert.peak = one.value, worse(rule, alert.peak, one.value)
-        _go_on(rule, alert, now, hush)
+        if _goes_on(rule, alert, now, hush):
+            to_tell.append(alert)
         alert.save()
+    storms.tell_each_or_all(rule, to_tell, now)
+    Alert.objects.bulk_update(to_tell, ["told", "notified_at", "storm"])
     for label in _over(what, alerts):
         _clear(rule, alerts[label], what.found[label].value if label in what.found else 0.0, now)
+    storms.go_on(rule, now)
 
 
 def values_moved(rule: Rule, what: Seen, alerts: dict[str, Alert]) -> list[Alert]:
@@ -142,21 +147,26 @@ def _begun(rule: Rule, found: Found, now: datetime) -> Alert:
     )
 
 
-def _go_on(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> None:
+def _goes_on(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> bool:
+    """Whether it is to be told that it fires."""
     fires = _is_to_fire(rule, alert, now)
     if fires:
         alert.status, alert.fired_at = AlertStatus.FIRING, now
     if alert.status != AlertStatus.FIRING:
-        return
+        return False
     silence, was_silenced = hush.over(rule, alert), alert.is_silenced
     alert.is_silenced = silence is not None
     if silence:
         alert.silence = silence
-        return
+        return False
     if _is_step_due(rule, alert, now):
         telling.escalate(rule, alert, now)
-    elif fires or was_silenced or _is_repeat_due(rule, alert, now):
-        telling.tell(rule, alert, Event.TRIGGERED, now, after=alert.silence if was_silenced else None)
+        return False
+    if not fires and not was_silenced:
+        if _is_repeat_due(rule, alert, now):
+            telling.tell(rule, alert, Event.TRIGGERED, now)
+        return False
+    return True
 
 
 def _is_to_fire(rule: Rule, alert: Alert, now: datetime) -> bool:
@@ -165,14 +175,16 @@ def _is_to_fire(rule: Rule, alert: Alert, now: datetime) -> bool:
 
 def _is_repeat_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     """An acknowledgement holds until it clears."""
-    if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at:
+    if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at or alert.storm_id:
         return False
     return alert.notified_at is not None and now - alert.notified_at >= timedelta(seconds=rule.repeat_seconds)
 
 
 def _is_step_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     """Nobody has acknowledged it for so long that the next ones are told."""
-    if not alert.told or alert.acknowledged_at or alert.fired_at is None or alert.escalated >= len(rule.escalation):
+    if not alert.told or alert.acknowledged_at or alert.fired_at is None or alert.storm_id:
+        return False
+    if alert.escalated >= len(rule.escalation):
         return False
     return now - alert.fired_at >= timedelta(seconds=rule.escalation[alert.escalated]["after_seconds"])
 
@@ -192,3 +204,4 @@ def end_all(rule: Rule, *, by: str) -> None:
     for alert in rule.alerts.filter(status__in=OPEN):
         alert.resolved_by = by
         _clear(rule, alert, alert.value, now)
+    storms.go_on(rule, now)

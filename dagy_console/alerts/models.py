@@ -221,6 +221,31 @@ class Silence(models.Model):
         return self.text
 
 
+class Storm(models.Model):
+    """Many alerts of one rule at once, told as one, until the last of them is over."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="storms")
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    opened_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+    notified_at = models.DateTimeField(null=True)
+    # How often it was told, and how many alerts were said last.
+    told = models.PositiveIntegerField(default=0)
+    told_count = models.PositiveIntegerField(default=0)
+    escalated = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule"], condition=models.Q(closed_at=None), name="one_open_storm_of_a_rule"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} since {self.opened_at}"
+
+
 class AlertStatus(models.TextChoices):
     PENDING = "pending"
     FIRING = "firing"
@@ -255,6 +280,7 @@ class Alert(models.Model):
     # The one that kept it quiet last; and whether it does.
     silence = models.ForeignKey(Silence, on_delete=models.SET_NULL, null=True, related_name="alerts")
     is_silenced = models.BooleanField(default=False)
+    storm = models.ForeignKey(Storm, on_delete=models.SET_NULL, null=True, related_name="alerts")
     # How often its channels were told that it fires.
     told = models.PositiveIntegerField(default=0)
     # How many steps of its rule's escalation were taken.

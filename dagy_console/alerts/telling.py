@@ -1,16 +1,21 @@
 """What is told of an alert, and in which words; pages say them, too."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 
 from dagy_console.alerts import links, measures, outbox
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence
+from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence, Storm
+from dagy_console.alerts.search import ALERTS
 from dagy_console.core.times import to_rfc3339, to_second
-from dagy_console.core.words import duration, plural
+from dagy_console.core.words import counted, duration, number, plural
+from dagy_console.listing.language import Term
+
+STORM_NAMED = 10
 
 
 def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silence | None = None) -> None:
@@ -19,33 +24,86 @@ def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silenc
     if event is Event.TRIGGERED:
         alert.told += 1
         alert.notified_at = now
-    elif not alert.told:
+    elif not alert.told or alert.storm_id:
         return
     key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now, after)
-    for channel in told_to(rule, alert):
+    for channel in told_to(rule, alert.escalated):
         _post(channel, alert, message, key)
+
+
+def tell_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> None:
+    """Once for all of it: `firing` are its alerts that fire, the worst first. It is to be saved behind it."""
+    if event is Event.TRIGGERED:
+        storm.told, storm.told_count, storm.notified_at = storm.told + 1, len(firing), now
+    message = _of_storm(rule, storm, firing, event, now)
+    for channel in told_to(rule, storm.escalated):
+        _post(channel, firing[0] if firing else None, message, f"{storm.pk}:{event}:{storm.told}")
+
+
+def escalate_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], now: datetime) -> None:
+    """The next step of it."""
+    before = told_to(rule, storm.escalated)
+    storm.escalated += 1
+    message = _of_storm(rule, storm, firing, Event.TRIGGERED, now)
+    message = replace(message, text=message.text + _unacknowledged(now - storm.opened_at))
+    for channel in told_to(rule, storm.escalated):
+        if channel not in before:
+            _post(channel, firing[0], message, f"{storm.pk}:step:{storm.escalated}")
+
+
+def _of_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> Message:
+    query = ALERTS.query(Term("rule", rule.name), Term("status", "firing"))
+    return Message(
+        event=event,
+        severity=Severity(rule.severity),
+        subject=f"storm:{storm.pk}",
+        # The same from the first to the last, or mails are no thread.
+        title=f"{rule.name} · many at once",
+        text=_storm_sentence(rule, storm, firing, event, now),
+        at=to_rfc3339(now),
+        link=f"{settings.BASE_URL}{query.url}",
+        org_id=rule.org_id,
+        facts={"since": to_second(storm.opened_at), "alerts": number(len(firing))},
+    )
+
+
+def _storm_sentence(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> str:
+    if event is Event.RESOLVED:
+        return f"All are resolved after {duration(now - storm.opened_at)}."
+    if event is Event.ACKNOWLEDGED:
+        by = next((alert.acknowledged_by for alert in firing if alert.acknowledged_by), "Somebody")
+        return f"{by} looks after all {len(firing)}."
+    named = "\n".join(f"{alert.label}: {figure(rule, alert.value)}" for alert in firing[:STORM_NAMED])
+    more = f"\nand {number(len(firing) - STORM_NAMED)} more" if len(firing) > STORM_NAMED else ""
+    return (
+        f"{counted(len(firing), 'alert')} {'fires' if len(firing) == 1 else 'fire'}, {condition(rule)}.\n{named}{more}"
+    )
+
+
+def _unacknowledged(span: timedelta) -> str:
+    return f" Nobody has acknowledged it for {duration(span)}."
 
 
 def escalate(rule: Rule, alert: Alert, now: datetime) -> None:
     """The next step: those are told who were not yet; from then on they are told what becomes of it, too."""
-    before = told_to(rule, alert)
+    before = told_to(rule, alert.escalated)
     alert.escalated += 1
-    waited = f" Nobody has acknowledged it for {duration(now - (alert.fired_at or now))}."
     message = _message(rule, alert, Event.TRIGGERED, now, None)
-    for channel in told_to(rule, alert):
+    message = replace(message, text=message.text + _unacknowledged(now - (alert.fired_at or now)))
+    for channel in told_to(rule, alert.escalated):
         if channel not in before:
-            _post(channel, alert, replace(message, text=message.text + waited), f"{alert.pk}:step:{alert.escalated}")
+            _post(channel, alert, message, f"{alert.pk}:step:{alert.escalated}")
 
 
-def _post(channel: Channel, alert: Alert, message: Message, key: str) -> None:
-    act_link = links.link_to(alert, channel) if message.event is Event.TRIGGERED else ""
+def _post(channel: Channel, alert: Alert | None, message: Message, key: str) -> None:
+    act_link = links.link_to(alert, channel) if alert and message.event is Event.TRIGGERED else ""
     outbox.post(channel, replace(message, act_link=act_link), key=key)
 
 
-def told_to(rule: Rule, alert: Alert) -> list[Channel]:
-    """Its rule's channels, and those of the steps that were taken. That a channel fails goes to the last resort where
-    there are none."""
-    steps = rule.escalation[: alert.escalated]
+def told_to(rule: Rule, escalated: int) -> list[Channel]:
+    """Its channels, and those of the steps that were taken. That a channel fails goes to the last resort where there
+    are none."""
+    steps = rule.escalation[:escalated]
     more = Channel.objects.filter(pk__in=[channel for step in steps for channel in step["channel_ids"]])
     channels = list(dict.fromkeys([*rule.channels.all(), *(more if steps else [])]))
     if channels or rule.measure != ChannelFailing.name:

@@ -60,6 +60,7 @@ def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
         "acknowledged_at": alert.acknowledged_at,
         "acknowledged_by": visible(alert.acknowledged_by),
         "is_silenced": alert.is_silenced,
+        "is_of_storm": alert.storm_id is not None,
         "silence_url": reverse("silences:silence", args=[alert.silence_id]) if alert.silence_id else "",
         "silence_new_url": f"{reverse('silences:new')}?{urlencode({'alert': alert.pk})}",
     }

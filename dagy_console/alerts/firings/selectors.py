@@ -34,5 +34,6 @@ def get_alert(actor: Actor, alert_id: uuid.UUID, permission: Permission = Permis
 
 def deliveries_of(alert: Alert) -> QuerySet[Delivery]:
     """What was told of it, oldest first, each attempt with it."""
-    rows = Delivery.objects.filter(subject=f"alert:{alert.pk}").select_related("channel")
+    subjects = [f"alert:{alert.pk}", *([f"storm:{alert.storm_id}"] if alert.storm_id else [])]
+    rows = Delivery.objects.filter(subject__in=subjects).select_related("channel")
     return rows.prefetch_related("tries").order_by("number")

@@ -5,7 +5,7 @@ import uuid
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.alerts import telling
+from dagy_console.alerts import storms, telling
 from dagy_console.alerts.firings import selectors
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import Alert, AlertStatus
@@ -25,8 +25,11 @@ def acknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
         raise Conflict(f"{alert.acknowledged_by} looks after it already.")
     now = timezone.now()
     alert.acknowledged_at, alert.acknowledged_by = now, actor.email
-    telling.tell(alert.rule, alert, Event.ACKNOWLEDGED, now)
     alert.save()
+    if alert.storm:
+        storms.acknowledge(alert.rule, alert.storm, by=actor.email, now=now)
+    else:
+        telling.tell(alert.rule, alert, Event.ACKNOWLEDGED, now)
     _record(Action.ALERT_ACKNOWLEDGED, alert, actor=actor)
     return alert
 
@@ -40,6 +43,7 @@ def resolve(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
     alert.status, alert.resolved_at, alert.resolved_by = AlertStatus.RESOLVED, now, actor.email
     telling.tell(alert.rule, alert, Event.RESOLVED, now)
     alert.save()
+    storms.go_on(alert.rule, now)
     _record(Action.ALERT_RESOLVED, alert, actor=actor)
     return alert
 
@@ -48,7 +52,7 @@ def _locked(actor: Actor, alert_id: uuid.UUID) -> Alert:
     """The rule's row is what a check locks."""
     known = selectors.get_alert(actor, alert_id, Permission.NOTIFICATIONS_WRITE)
     type(known.rule).objects.select_for_update(no_key=True).get(pk=known.rule_id)
-    alert = Alert.objects.select_related("rule").get(pk=known.pk)
+    alert = Alert.objects.select_related("rule", "storm").get(pk=known.pk)
     if alert.status != AlertStatus.FIRING:
         raise Conflict(f"It does not fire: it is {alert.status}.")
     return alert
