@@ -16,7 +16,7 @@ from uuid import UUID
 import structlog
 from celery import current_app
 from django.core.cache import cache
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from dagy_console.alerts import heartbeat, hush, lifecycle, measures
@@ -88,7 +88,7 @@ def check_due(*, fresh: Sequence[str] = ()) -> int:
             continue
         problems[rule.pk] = lifecycle.kept_open(what, alerts[rule.pk])
         if lifecycle.has_step(rule, what, alerts[rule.pk], now, quiet, raging.get(rule.pk)):
-            _settle(rule, what, now, quiet)
+            problems[rule.pk] = _settled(rule, what, now, quiet) or problems[rule.pk]
         else:
             moved += lifecycle.values_moved(rule, what, alerts[rule.pk])
     Alert.objects.bulk_update(moved, ["value", "peak"], batch_size=1_000)
@@ -100,6 +100,16 @@ def check_due(*, fresh: Sequence[str] = ()) -> int:
 def every(rule: Rule) -> timedelta:
     """How far apart its checks are."""
     return timedelta(seconds=max(CHECK_SECONDS, min(MOST_SECONDS, rule.window_seconds // PARTS)))
+
+
+def _settled(rule: Rule, what: Seen, now: datetime, quiet: Hush) -> str:
+    """Why it could not be; "" where it was."""
+    try:
+        _settle(rule, what, now, quiet)
+    except DatabaseError as error:
+        log.exception("alerts.not_settled", rule=str(rule.pk))
+        return f"What it found could not be written ({type(error).__name__}): it is tried again."
+    return ""
 
 
 @transaction.atomic

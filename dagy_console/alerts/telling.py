@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from dagy_console.alerts import links, measures, outbox
+from dagy_console.alerts import links, measures, outbox, saying
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence, Storm
@@ -123,7 +123,9 @@ def _message(rule: Rule, alert: Alert, event: Event, now: datetime, after: Silen
         at=to_rfc3339(now),
         link=f"{settings.BASE_URL}/console/alerts/{alert.pk}/",
         org_id=rule.org_id,
-        facts={"since": to_second(alert.since), "most": figure(rule, alert.peak), **alert.dimensions},
+        facts=alert.dimensions
+        | {"since": to_second(alert.since), "most": figure(rule, alert.peak)}
+        | (saying.details(rule, alert) if event is Event.TRIGGERED else {}),
     )
 
 

@@ -65,13 +65,13 @@ def entry_row(entry: Any, query: Query | None = None) -> dict[str, Any]:
         | {
             "at": entry.at,
             "actor_kind": entry.actor_kind,
-            "description": _description(entry.action),
+            "description": description_of(entry.action),
             "urls": {key: ENTRIES.query(Term(key, str(value))).url for key, value in keys.items() if value},
         }
     )
 
 
-def _description(action: str) -> str:
+def description_of(action: str) -> str:
     return next((known.description for known in Action if known == action), action)
 
 

@@ -9,10 +9,11 @@ from django.db.models.expressions import Combinable
 
 from dagy.capture.keys import NO_ORG
 from dagy_console.alerts import checking
-from dagy_console.alerts.measures import known
+from dagy_console.alerts.measures import Asked, known
 from dagy_console.alerts.measures.rows import RowsMeasure
 from dagy_console.core.health import Status
 from dagy_console.core.permissions import Permission
+from dagy_console.core.words import counted
 from dagy_console.exceptions.index import status
 from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
 from dagy_console.exceptions.search import GROUPS, TRACES
@@ -38,6 +39,16 @@ def check_soon() -> None:
 class ExceptionCount(_OfTraces):
     name, label, unit = "exception_count", "Exceptions", "trace"
     help = "Traces of unhandled exceptions."
+
+    def details(self, asked: Asked) -> dict[str, str]:
+        rows = self.found(asked)
+        worst = rows.values("fingerprint").annotate(n=Count("*")).order_by("-n").first()
+        if worst is None:
+            return {}
+        latest = rows.filter(fingerprint=worst["fingerprint"]).order_by("-timestamp").first()
+        hit = rows.aggregate(n=Count("org_id", distinct=True))["n"]
+        told = f"{latest.exception_type}: {latest.message}" if latest else ""
+        return {"most of it": f"{counted(worst['n'], 'trace')} of {told}", "hits": counted(hit, "organization")}
 
 
 class OrganizationsAffected(_OfTraces):

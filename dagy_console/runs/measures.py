@@ -31,6 +31,10 @@ class RunFailed(_OfRuns):
     name, label, unit = "run_failed", "Failed runs", "run"
     help = "Runs that ended as failed."
 
+    def details(self, asked: Asked) -> dict[str, str]:
+        last = self.found(asked).select_related("flow").order_by("-ended_at").first()
+        return {"last": f"{last.flow.name}: {last.reason}"} if last else {}
+
     def rows(self) -> QuerySet[Any]:
         return super().rows().filter(status=RunStatus.FAILED)
 

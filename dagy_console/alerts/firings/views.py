@@ -17,6 +17,7 @@ from dagy_console.alerts.firings import selectors, services
 from dagy_console.alerts.firings.presenting import alert_row
 from dagy_console.alerts.hush import terms_of
 from dagy_console.alerts.models import Alert
+from dagy_console.alerts.saying import rows_url
 from dagy_console.alerts.search import ALERTS
 from dagy_console.alerts.silences import services as silences
 from dagy_console.core.actors import Actor
@@ -42,7 +43,7 @@ def alert(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
     found = selectors.get_alert(request.actor, alert_id)
     context = {
         "nav": "alerts",
-        "alert": alert_row(found),
+        "alert": alert_row(found) | {"rows_url": rows_url(found.rule, found)},
         "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.organization_id or ""),
         "deliveries": [delivery_row(row, request.actor) for row in selectors.deliveries_of(found)],
     }

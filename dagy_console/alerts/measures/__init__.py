@@ -66,6 +66,10 @@ class Measure(ABC):
         """What a rule of the organization may search by."""
         return self.listing
 
+    def details(self, asked: Asked) -> dict[str, str]:
+        """What a message says of it besides: lines of name and value."""
+        return {}
+
     def stale(self) -> str:
         """Why what it looks at may not be complete, as a sentence: nothing is called resolved then. "": it is."""
         return ""

@@ -95,8 +95,7 @@ class RowsMeasure(Measure):
 
     def buckets(self, asked: Asked, step: timedelta, *, most: int) -> list[Bucket] | Broken:
         """Counts over the steps of a window, of those that have any."""
-        rows = self.of(self.rows(), asked.org_id) if asked.org_id else self.rows()
-        found = rows.filter(self.parse(asked.query, asked.org_id).as_q(), self.within(asked.start, asked.end))
+        found = self.found(asked)
         columns = [self.column(name) for name in asked.group_by]
         bins = Func(Value(step), F(self.time), Value(asked.end), function="date_bin", output_field=DateTimeField())
         counted = found.order_by().annotate(bin=bins).values(*columns, "bin").annotate(measured=Count("*"))
@@ -106,6 +105,11 @@ class RowsMeasure(Measure):
         except TookTooLong:
             return TOO_LONG
         return [(_key(row[:-2]), row[-2], float(row[-1])) for row in told]
+
+    def found(self, asked: Asked) -> QuerySet[Any]:
+        """The rows. Raises Invalid."""
+        rows = self.of(self.rows(), asked.org_id) if asked.org_id else self.rows()
+        return rows.filter(self.parse(asked.query, asked.org_id).as_q(), self.within(asked.start, asked.end)).order_by()
 
     def compiled(self, asked: Asked) -> "Compiled":
         """Raises Invalid."""
