@@ -8,7 +8,7 @@ moments.
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial, reduce
 from itertools import accumulate
@@ -17,7 +17,7 @@ from math import isnan
 from dagy_console.alerts import checking, lifecycle, measures
 from dagy_console.alerts.measures import Asked, Broken, Measure
 from dagy_console.alerts.measures.rows import Bucket, RowsMeasure
-from dagy_console.alerts.models import NoData, Op, Rule
+from dagy_console.alerts.models import FLAPS, FLAPS_WITHIN, QUIET, NoData, Op, Rule
 from dagy_console.core.errors import Invalid
 
 DAYS = 7
@@ -181,12 +181,29 @@ def _holds(rule: Rule, value: float) -> bool:
 
 
 def _firings(rule: Rule, label: str, steps: Steps, end: datetime, step: timedelta) -> Iterator[Firing]:
+    """As the checks have it: one that flaps is held open, and goes on where the condition holds again meanwhile."""
     wait = -(-timedelta(seconds=rule.for_seconds) // step) * step
+    fired: list[datetime] = []
+    held: Firing | None = None
     for since, until, worst in _spans(rule, steps):
+        if held and held.until and since < held.until:
+            held = replace(held, until=until + QUIET if until else None, peak=lifecycle.worse(rule, held.peak, worst))
+            continue
+        if held:
+            yield held
+            held = None
         over = until or end + step
         began = _watched_from(rule, since, over)
-        if began and began + wait < over:
-            yield Firing(label, began + wait, until, worst)
+        if began is None or began + wait >= over:
+            continue
+        fired = [at for at in fired if at > began + wait - FLAPS_WITHIN] + [began + wait]
+        firing = Firing(label, began + wait, until, worst)
+        if len(fired) < FLAPS:
+            yield firing
+        else:
+            held = replace(firing, until=until + QUIET if until else None)
+    if held:
+        yield held if held.until is None or held.until <= end else replace(held, until=None)
 
 
 def _watched_from(rule: Rule, since: datetime, until: datetime) -> datetime | None:

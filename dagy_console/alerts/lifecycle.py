@@ -10,7 +10,7 @@ from django.utils import timezone
 from dagy_console.alerts import hours, storms, telling
 from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.messages import Event
-from dagy_console.alerts.models import OPEN, Alert, AlertStatus, NoData, Op, Rule, Storm
+from dagy_console.alerts.models import FLAPS_WITHIN, OPEN, QUIET, Alert, AlertStatus, NoData, Op, Rule, Storm
 
 # Of a value that was not there in the window before.
 FROM_NOTHING = 1.0
@@ -70,6 +70,8 @@ def has_step(rule: Rule, what: Seen, alerts: dict[str, Alert], now: datetime, hu
         return True
     if _over(what, alerts) or storms.is_due(rule, storm, alerts.values(), now):
         return True
+    if any(alert.quiet_since and label in breached for label, alert in alerts.items()):
+        return True
     return any(_is_to_move(rule, alert, now, hush) for alert in alerts.values())
 
 
@@ -91,14 +93,17 @@ def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
         if label not in alerts and not watches(rule, now):
             continue
         alert = alerts.get(label) or _begun(rule, one, now)
-        alert.value, alert.peak = one.value, worse(rule, alert.peak, one.value)
+        alert.value, alert.peak, alert.quiet_since = one.value, worse(rule, alert.peak, one.value), None
         if _goes_on(rule, alert, now, hush):
             to_tell.append(alert)
         alert.save()
     storms.tell_each_or_all(rule, to_tell, now)
     Alert.objects.bulk_update(to_tell, ["told", "notified_at", "storm"])
     for label in _over(what, alerts):
-        _clear(rule, alerts[label], what.found[label].value if label in what.found else 0.0, now)
+        if _is_held(alerts[label], now):
+            alerts[label].save(update_fields=["quiet_since"])
+        else:
+            _clear(rule, alerts[label], what.found[label].value if label in what.found else 0.0, now)
     storms.go_on(rule, now)
 
 
@@ -152,6 +157,7 @@ def _goes_on(rule: Rule, alert: Alert, now: datetime, hush: Hush) -> bool:
     fires = _is_to_fire(rule, alert, now)
     if fires:
         alert.status, alert.fired_at = AlertStatus.FIRING, now
+        alert.flaps = rule.alerts.filter(label=alert.label, fired_at__gt=now - FLAPS_WITHIN).count() + 1
     if alert.status != AlertStatus.FIRING:
         return False
     silence, was_silenced = hush.over(rule, alert), alert.is_silenced
@@ -178,6 +184,14 @@ def _is_repeat_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at or alert.storm_id:
         return False
     return alert.notified_at is not None and now - alert.notified_at >= timedelta(seconds=rule.repeat_seconds)
+
+
+def _is_held(alert: Alert, now: datetime) -> bool:
+    """It flaps: over for a moment is not over."""
+    if alert.status != AlertStatus.FIRING or not alert.is_flapping:
+        return False
+    alert.quiet_since = alert.quiet_since or now
+    return now - alert.quiet_since < QUIET
 
 
 def _is_step_due(rule: Rule, alert: Alert, now: datetime) -> bool:

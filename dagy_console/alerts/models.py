@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.postgres.indexes import GinIndex, OpClass
@@ -252,6 +253,8 @@ class AlertStatus(models.TextChoices):
     RESOLVED = "resolved"
 
 
+# One that fires so often within so long is held open until it was quiet for that long.
+FLAPS, FLAPS_WITHIN, QUIET = 3, timedelta(hours=1), timedelta(minutes=15)
 OPEN = (AlertStatus.PENDING, AlertStatus.FIRING)
 
 
@@ -281,6 +284,9 @@ class Alert(models.Model):
     silence = models.ForeignKey(Silence, on_delete=models.SET_NULL, null=True, related_name="alerts")
     is_silenced = models.BooleanField(default=False)
     storm = models.ForeignKey(Storm, on_delete=models.SET_NULL, null=True, related_name="alerts")
+    # How often it has fired within an hour, this time included; and since when it would be over, were it not for that.
+    flaps = models.PositiveIntegerField(default=0)
+    quiet_since = models.DateTimeField(null=True)
     # How often its channels were told that it fires.
     told = models.PositiveIntegerField(default=0)
     # How many steps of its rule's escalation were taken.
@@ -303,6 +309,10 @@ class Alert(models.Model):
 
     def __str__(self) -> str:
         return f"{self.rule_id} {self.label} {self.status}"
+
+    @property
+    def is_flapping(self) -> bool:
+        return self.flaps >= FLAPS
 
     @property
     def is_of_no_data(self) -> bool:

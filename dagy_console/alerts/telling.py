@@ -9,7 +9,7 @@ from django.conf import settings
 from dagy_console.alerts import links, measures, outbox, saying
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Alert, Channel, Op, Rule, Severity, Silence, Storm
+from dagy_console.alerts.models import QUIET, Alert, Channel, Op, Rule, Severity, Silence, Storm
 from dagy_console.alerts.search import ALERTS
 from dagy_console.core.times import to_rfc3339, to_second
 from dagy_console.core.words import counted, duration, number, plural
@@ -135,7 +135,11 @@ def _sentence(rule: Rule, alert: Alert, event: Event, now: datetime) -> str:
         return f"Resolved{by} after {duration(now - alert.since)}."
     if event is Event.ACKNOWLEDGED:
         return f"{alert.acknowledged_by} looks after it."
-    return f"{said(rule, alert)}, {condition(rule)}."
+    return f"{said(rule, alert)}, {condition(rule)}.{_flapping(alert) if alert.is_flapping else ''}"
+
+
+def _flapping(alert: Alert) -> str:
+    return f" It flaps: {alert.flaps} times within an hour. It is held open until it was quiet for {duration(QUIET)}."
 
 
 def _no_longer(silence: Silence) -> str:
