@@ -61,6 +61,11 @@ class Channel(models.Model):
         self.encrypted = encrypt(json.dumps(config))
 
     @property
+    def opens(self) -> bool:
+        """Whether what it tells opens something, which only the same config can close."""
+        return self.channel_type == ChannelType.PAGERDUTY
+
+    @property
     def org_id(self) -> str:
         return self.organization_id or ""
 
@@ -88,6 +93,8 @@ class Delivery(models.Model):
     # When it is tried next; null where it is not.
     next_at = models.DateTimeField(db_default=Now(), null=True)
     sent_at = models.DateTimeField(null=True)
+    # The channel's config, encrypted, as it was taken by a service that opens something under a key of it.
+    sent_with = models.TextField(blank=True, default="")
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:

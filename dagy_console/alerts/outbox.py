@@ -8,6 +8,7 @@ import random
 import time
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 from celery import current_app
@@ -102,20 +103,21 @@ def _deliver_next(rows: QuerySet[Delivery]) -> bool | None:
     )
     if sending.taken:
         delivery.status, delivery.next_at, delivery.sent_at = DeliveryStatus.SENT, None, now
+        delivery.sent_with = channel.encrypted if channel.opens else ""
     elif sending.again and delivery.attempts <= len(PAUSES):
         delivery.next_at = now + _pause(delivery.attempts, sending.retry_after)
     else:
         delivery.status, delivery.next_at = DeliveryStatus.DEAD, None
         log.warning("alerts.delivery_dead", delivery=str(delivery.id), channel=str(channel.pk), status=sending.status)
         _to_last_resort(delivery, sending)
-    delivery.save(update_fields=["attempts", "status", "next_at", "sent_at"])
+    delivery.save(update_fields=["attempts", "status", "next_at", "sent_at", "sent_with"])
     _note(channel, sending)
     return sending.taken
 
 
 def _try(channel: Channel, delivery: Delivery) -> Sending:
     try:
-        config = channel.config
+        config = _config(channel, delivery)
     except NotDecryptable as error:
         return Sending(False, None, error.detail, again=True)
     try:
@@ -123,6 +125,15 @@ def _try(channel: Channel, delivery: Delivery) -> Sending:
     except Exception as error:
         log.exception("alerts.sending_broke", delivery=str(delivery.id), channel=str(channel.pk))
         return Sending(False, None, f"The console failed at it: {type(error).__name__}.", again=True)
+
+
+def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
+    """What was opened with an older key of the channel is closed with that one. Raises NotDecryptable."""
+    if not channel.opens:
+        return channel.config
+    same = Delivery.objects.filter(channel=channel, subject=delivery.subject).exclude(sent_with="")
+    opened = same.order_by("number").first()
+    return Channel(encrypted=opened.sent_with).config if opened else channel.config
 
 
 def _note(channel: Channel, sending: Sending) -> None:

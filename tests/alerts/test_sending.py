@@ -19,6 +19,20 @@ from tests.alerts.conftest import a_message, due_now, send
 from tests.conftest import at_the_same_moment
 from tests.core.test_mail import server as smtp  # noqa: F401 - a fixture
 
+
+def test_what_was_opened_with_an_older_key_of_pagerduty_is_closed_with_it(
+    channel: Any, receiver: Any, as_actor: Any, alice: Any
+) -> None:
+    made = channel("pagerduty")
+    send(made, key="k1")
+    services.change_channel(actor=as_actor(alice), channel_id=made.pk, config={"routing_key": "N" * 32})
+    made.refresh_from_db()
+    send(made, a_message(event=Event.RESOLVED), key="k2")
+    send(made, a_message("alert:2"), key="k3")
+    assert [got.json["routing_key"][0] for got in receiver.got] == ["R", "R", "N"]
+    assert "R" * 32 not in str(list(Delivery.objects.values()))
+
+
 KINDS = ("slack", "webhook", "pagerduty")
 
 
