@@ -225,7 +225,8 @@ def test_a_day_under_way_is_counted_an_hour_at_a_time(db: None, monkeypatch: pyt
 def test_what_was_counted_of_a_partition_that_is_dropped_is_forgotten(committed: None, empty_index: None) -> None:
     put_traces(some_traces(50, random.Random(1)))
     roll_up()
-    oldest = NOW - timedelta(days=5)
+    # Partitions end with a day.
+    oldest = (NOW - timedelta(days=5)).replace(hour=0, minute=0, second=0, microsecond=0)
     with roles.connected_as("owner"), connection.cursor() as cursor:  # as a dropped partition, it calls no trigger
         cursor.execute("ALTER TABLE trace DISABLE TRIGGER USER")
         cursor.execute("DELETE FROM trace WHERE timestamp < %s", [oldest])
