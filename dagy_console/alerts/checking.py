@@ -39,7 +39,7 @@ _CLAIM = """
 UPDATE alerts_rule SET checked_at = %(now)s WHERE id IN (
   SELECT id FROM alerts_rule
   WHERE enabled AND (
-    (measure = ANY(%(fresh)s) AND window_seconds <= %(soon_window)s AND checked_at <= %(soon)s)
+    (measure = ANY(%(fresh)s) AND window_seconds <= %(soon_window)s AND checked_at < %(now)s)
     OR checked_at IS NULL OR checked_at > %(astray)s
     OR floor((extract(epoch FROM checked_at) + abs(hashtext(id::text)) %% %(most)s)
       / greatest(%(least)s, least(%(most)s, window_seconds / %(parts)s)))
@@ -55,10 +55,11 @@ UPDATE alerts_rule SET checked_at = %(now)s WHERE id IN (
 def check_soon(measure_names: Sequence[str]) -> None:
     """Something has come in that these measures count: have their rules checked, once for all that comes in at once."""
     with suppress(Exception):
-        # Beat checks them anyway: nothing that only makes it earlier may keep what came in from being kept.
+        # Beat checks them anyway: nothing that only makes it earlier may keep what came in from being kept. What comes
+        # while the mark is there is there when the task begins, which is no earlier than the mark is gone.
         if cache.add(f"alerts:soon:{','.join(measure_names)}", 1, timeout=SOON_SECONDS):
             current_app.send_task(
-                "alerts.check_fresh", [list(measure_names)], countdown=SOON_SECONDS / 2, expires=30, retry=False
+                "alerts.check_fresh", [list(measure_names)], countdown=SOON_SECONDS, expires=30, retry=False
             )
 
 
@@ -71,7 +72,6 @@ def check_due(*, fresh: Sequence[str] = ()) -> int:
         "most": MOST_SECONDS,
         "parts": PARTS,
         "fresh": list(fresh),
-        "soon": now - timedelta(seconds=SOON_SECONDS),
         "soon_window": SOON_WINDOW,
     }
     rules = list(Rule.objects.raw(_CLAIM, {"now": now, "astray": now + ASTRAY, **times}))

@@ -83,9 +83,18 @@ def due() -> QuerySet[Delivery]:
     return Delivery.objects.filter(~Exists(before), next_at__lte=Now(), status=DeliveryStatus.WAITING)
 
 
-@transaction.atomic
 def _deliver_next(rows: QuerySet[Delivery]) -> bool | None:
     """Whether it was taken; None where none is due that nobody else has in hand."""
+    tried = _try_next(rows)
+    if tried is None:
+        return None
+    # Behind it: who deletes a channel holds it, and waits for what is being sent by it.
+    _note(*tried)
+    return tried[1].taken
+
+
+@transaction.atomic
+def _try_next(rows: QuerySet[Delivery]) -> tuple[Channel, Sending] | None:
     in_turn = rows.select_for_update(skip_locked=True, of=("self",)).select_related("channel")
     delivery = in_turn.order_by("next_at", "number").first()
     if delivery is None:
@@ -111,8 +120,7 @@ def _deliver_next(rows: QuerySet[Delivery]) -> bool | None:
         log.warning("alerts.delivery_dead", delivery=str(delivery.id), channel=str(channel.pk), status=sending.status)
         _to_last_resort(delivery, sending)
     delivery.save(update_fields=["attempts", "status", "next_at", "sent_at", "sent_with"])
-    _note(channel, sending)
-    return sending.taken
+    return channel, sending
 
 
 def _try(channel: Channel, delivery: Delivery) -> Sending:

@@ -1,6 +1,7 @@
 """A message is written once, sent at least once, in the order of its subject; what came of it is kept."""
 
 import socket
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,28 @@ from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import Attempt, Channel, Delivery
 from dagy_console.core.health import Status
 from tests.alerts.conftest import a_message, due_now, send
-from tests.conftest import at_the_same_moment
+from tests.conftest import _person, at_the_same_moment
 from tests.core.test_mail import server as smtp  # noqa: F401 - a fixture
+
+
+def test_a_channel_can_be_deleted_while_a_message_is_being_sent_by_it(
+    committed: None, receiver: Any, as_actor: Any
+) -> None:
+    cache.clear()
+    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    made = services.create_channel(
+        actor=actor, org_id="", name="Slow", channel_type="webhook", config={"url": receiver.url}
+    )
+    with transaction.atomic():
+        outbox.post(made, a_message(), key="k1")
+    receiver.order(200, wait=1)
+
+    def delete() -> None:
+        time.sleep(0.3)
+        services.delete_channel(actor=actor, channel_id=made.pk)
+
+    taken, _ = at_the_same_moment(outbox.deliver_due, delete)
+    assert taken == 1 and not Channel.objects.exists() and not Delivery.objects.exists()
 
 
 def test_what_was_opened_with_an_older_key_of_pagerduty_is_closed_with_it(

@@ -93,6 +93,8 @@ def rotate_secret(*, actor: Actor, channel_id: uuid.UUID) -> str:
 def delete_channel(*, actor: Actor, channel_id: uuid.UUID) -> None:
     """With what was sent by it, and what waits to be. Raises PermissionDenied, NotFound."""
     channel = _locked(actor, channel_id)
+    # What is being sent by it is waited for.
+    list(channel.deliveries.select_for_update().order_by("number").values_list("number", flat=True))
     _record(Action.CHANNEL_DELETED, channel, actor=actor, before=snapshot(channel))
     channel.delete()
 

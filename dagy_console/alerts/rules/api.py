@@ -1,5 +1,6 @@
 """`/notifications/rules`."""
 
+from dataclasses import asdict
 from typing import Any, Literal
 from uuid import UUID
 
@@ -8,8 +9,11 @@ from ninja import Field, Query, Schema, Status
 from dagy_console.alerts.rules import previewing, selectors, services
 from dagy_console.alerts.rules.presenting import preview_out, rule_out
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms
+from dagy_console.alerts.rules.why import why
 from dagy_console.alerts.search import RULES
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text
+from dagy_console.core.errors import Invalid
+from dagy_console.core.times import parse_time, to_rfc3339
 from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["notifications"])
@@ -17,6 +21,10 @@ router = StrictRouter(tags=["notifications"])
 
 class RuleParams(ListParams, listing=RULES):
     pass
+
+
+class WhyParams(QueryParams):
+    at: Text = Field("-0s", description="A time like 2026-01-15T10:30:00Z, or relative like -2h.")
 
 
 class ConditionIn(BodyIn):
@@ -144,6 +152,18 @@ class PreviewOut(Schema):
     series: list[PointOut] | None
 
 
+class ReasonOut(Schema):
+    """`about`: rule, value, alert or message, or which of them."""
+
+    about: str
+    said: str
+
+
+class WhyOut(Schema):
+    at: str
+    reasons: list[ReasonOut]
+
+
 class RulePageOut(Schema):
     items: list[RuleOut]
     next_cursor: str | None
@@ -178,6 +198,17 @@ def _terms(body: RuleIn) -> Terms:
 def get_rule(request: ApiRequest, rule_id: UUID) -> dict[str, Any]:
     """One rule."""
     return rule_out(selectors.get_rule(request.actor, rule_id))
+
+
+@router.get("/notifications/rules/{rule_id}/why", response={200: WhyOut, **PROBLEMS})
+def why_rule(request: ApiRequest, rule_id: UUID, params: Query[WhyParams]) -> dict[str, Any]:
+    """Why it did or did not tell at that moment: what it was, what that made of its alerts, what became of messages."""
+    rule = selectors.get_rule(request.actor, rule_id)
+    try:
+        moment = parse_time(params.at)
+    except ValueError as error:
+        raise Invalid.field("at", str(error)) from None
+    return {"at": to_rfc3339(moment), "reasons": [asdict(one) for one in why(rule, moment)]}
 
 
 @router.patch("/notifications/rules/{rule_id}", response={200: RuleOut, **BODY_PROBLEMS})

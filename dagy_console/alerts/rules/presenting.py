@@ -9,6 +9,7 @@ from dagy_console.alerts.history import Firing, History
 from dagy_console.alerts.lifecycle import is_breach
 from dagy_console.alerts.models import Rule
 from dagy_console.alerts.rules.previewing import Preview
+from dagy_console.alerts.rules.why import Reason
 from dagy_console.alerts.telling import condition, figure
 from dagy_console.core.times import to_rfc3339
 from dagy_console.core.visible import visible
@@ -107,6 +108,10 @@ def preview_view(found: Preview) -> dict[str, Any]:
 def _firing_row(rule: Rule, firing: Firing) -> dict[str, Any]:
     told = f"for {duration(firing.until - firing.since)}" if firing.until else "goes on"
     return {"label": visible(firing.label), "since": firing.since, "for": told, "peak": figure(rule, firing.peak)}
+
+
+def reasons_rows(reasons: list[Reason]) -> list[dict[str, str]]:
+    return [{"about": visible(one.about), "said": visible(one.said)} for one in reasons]
 
 
 def chart(rule: Rule, past: History) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from dagy_console.alerts.rules import presenting, previewing, selectors, service
 from dagy_console.alerts.rules.forms import RuleForm
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.alerts.rules.usual import USUAL
+from dagy_console.alerts.rules.why import why
 from dagy_console.alerts.search import RULES
 from dagy_console.core.errors import Invalid, PermissionDenied
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
+from dagy_console.core.times import parse_time
 from dagy_console.listing.page import search_page
 
 SHOWN = 10
@@ -130,6 +132,19 @@ def history(request: ConsoleRequest, rule_id: uuid.UUID) -> HttpResponse:
     except Invalid as error:
         context["problem"] = error.detail
     return render_page(request, "alerts/history.html", context, part="history")
+
+
+@require_safe
+def why_rule(request: ConsoleRequest, rule_id: uuid.UUID) -> HttpResponse:
+    """Why it did or did not tell at some moment."""
+    found = selectors.get_rule(request.actor, rule_id)
+    context: dict[str, Any] = {"nav": "alerts", "rule": presenting.rule_row(found), "at": request.GET.get("at", "")}
+    try:
+        moment = parse_time(context["at"] or "-0s")
+        context |= {"moment": moment, "reasons": presenting.reasons_rows(why(found, moment))}
+    except (ValueError, Invalid) as error:
+        context["problem"] = str(error)
+    return render_page(request, "alerts/why.html", context, status=422 if "problem" in context else 200)
 
 
 @require_POST
