@@ -114,8 +114,9 @@ def _settled(rule: Rule, what: Seen, now: datetime, quiet: Hush) -> str:
 
 @transaction.atomic
 def _settle(rule: Rule, what: Seen, now: datetime, quiet: Hush) -> None:
+    """One that somebody holds is looked at again in the next round."""
     as_evaluated = Rule.objects.filter(pk=rule.pk, enabled=True, checked_at=now, updated_at=rule.updated_at)
-    held = as_evaluated.select_for_update(no_key=True, of=("self",)).first()
+    held = as_evaluated.select_for_update(no_key=True, of=("self",), skip_locked=True).first()
     if held:
         lifecycle.settle(held, what, now, quiet)
 

@@ -18,19 +18,28 @@ def load() -> CheckerState:
 
 @transaction.atomic
 def begin(now: datetime) -> None:
-    """A round begins; how long none did, where that was long."""
+    """A round begins; how long none did, where that was long. A worker that hangs while it says so keeps no other from
+    its round."""
     load()
-    state = CheckerState.objects.select_for_update().get(pk=1)
+    state = CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+    if state is None:
+        return
     if state.began_at and now - state.began_at > timedelta(seconds=LATE_SECONDS):
         state.away_seconds, state.away_until = (now - state.began_at).total_seconds(), now
     state.began_at = max(now, state.began_at or now)
     state.save()
 
 
+@transaction.atomic
 def end(now: datetime, *, rules: int, seconds: float) -> None:
     """The round that began `now` is over: it checked so many rules, and took so long."""
-    done = {"rules": rules, "seconds": seconds} if rules else {}
-    CheckerState.objects.filter(pk=1).update(ended_at=now + timedelta(seconds=seconds), **done)
+    state = CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+    if state is None:
+        return
+    state.ended_at = now + timedelta(seconds=seconds)
+    if rules:
+        state.rules, state.seconds = rules, seconds
+    state.save()
 
 
 def check() -> tuple[Status, str]:

@@ -2,6 +2,7 @@
 
 import importlib
 import random
+import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,14 +11,14 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.core.cache import cache
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 
 from dagy_console.accounts.models import Organization
 from dagy_console.alerts import checking, heartbeat, outbox, telling
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.measures import rows
-from dagy_console.alerts.models import Alert, Delivery, Rule
+from dagy_console.alerts.models import Alert, CheckerState, Delivery, Rule
 from dagy_console.alerts.rules import services
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.audit.actions import Action
@@ -110,6 +111,32 @@ def test_one_that_cannot_be_written_stops_no_other(rule: Any, clock: Any, monkey
     broken.refresh_from_db()
     assert "could not be written" in broken.problem
     assert [alert.rule.name for alert in Alert.objects.all()] == ["Other"]
+
+
+def test_a_worker_that_hangs_within_its_round_keeps_no_other_from_checking(
+    committed: None, empty_index: None, receiver: Any, as_actor: Any
+) -> None:
+    cache.clear()
+    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    look(datetime.now(UTC))
+    services.create_rule(actor=actor, org_id="", terms=Terms(**(USUAL | {"window_seconds": 3_600})))
+    traces(3, datetime.now(UTC) - MINUTE)
+    heartbeat.load()
+
+    def hang() -> None:
+        with transaction.atomic():
+            CheckerState.objects.select_for_update().get(pk=1)
+            time.sleep(2)
+
+    def check() -> float:
+        time.sleep(0.3)
+        began = time.monotonic()
+        assert checking.check_due() == 1
+        return time.monotonic() - began
+
+    _, seconds = at_the_same_moment(hang, check)
+    assert seconds < 1 and Alert.objects.get().status == "firing"
+    Rule.objects.all().delete()
 
 
 def test_what_flaps_is_held_open_until_it_is_quiet(rule: Any, clock: Any) -> None:
