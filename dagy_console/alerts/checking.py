@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from dagy_console.alerts import heartbeat, hush, lifecycle, measures
 from dagy_console.alerts.hush import Hush
-from dagy_console.alerts.lifecycle import FROM_NOTHING, Found, Seen
+from dagy_console.alerts.lifecycle import Found, Seen
 from dagy_console.alerts.measures import Asked, Broken, Measure, Values
 from dagy_console.alerts.models import OPEN, Alert, Op, Rule, Storm
 from dagy_console.core.errors import ConsoleError
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 # A rule is checked every 60th of its window, but so often at most and at least: what a day holds changes slowly. Each
 # has its own beat, so that those of one window do not all come at once.
 CHECK_SECONDS, MOST_SECONDS, PARTS = 10, 60, 60
+# Of a value that was not there in the window before.
+FROM_NOTHING = 1.0
 # A clock that was set back must not keep rules from being checked.
 ASTRAY = timedelta(minutes=1)
 # What has just come in is looked at by rules of windows up to this, and no more often than that.

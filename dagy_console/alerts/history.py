@@ -157,7 +157,7 @@ def _with_gaps(
 
 
 def _label(rule: Rule, key: tuple[str, ...]) -> str:
-    return lifecycle.Found(dict(zip(rule.group_by, key, strict=True)), 0.0, False).label
+    return lifecycle.label_of(dict(zip(rule.group_by, key, strict=True)))
 
 
 def _spans(rule: Rule, steps: Steps) -> Iterator[tuple[datetime, datetime | None, float]]:

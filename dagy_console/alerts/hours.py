@@ -29,15 +29,6 @@ class Hours:
             return DAYS[there.weekday()] in self.days
         return clock < self.ends and DAYS[(there - timedelta(days=1)).weekday()] in self.days
 
-    def described(self) -> dict[str, Any]:
-        """As plain JSON; `parse` takes it back."""
-        return {
-            "days": list(self.days),
-            "from": f"{self.begins:%H:%M}",
-            "to": f"{self.ends:%H:%M}",
-            "time_zone": self.zone,
-        }
-
     def __str__(self) -> str:
         days = "every day" if len(self.days) == len(DAYS) else ", ".join(self.days)
         return f"{days} {self.begins:%H:%M} to {self.ends:%H:%M} {self.zone}"

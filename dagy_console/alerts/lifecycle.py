@@ -1,7 +1,7 @@
 """An alert's way: `ok → pending → firing → resolved`. Whoever moves one holds its rule's row; what is told of a step
 is written in its transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,10 +12,13 @@ from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import FLAPS_WITHIN, OPEN, QUIET, Alert, AlertStatus, NoData, Op, Rule, Storm
 
-# Of a value that was not there in the window before.
-FROM_NOTHING = 1.0
 NO_DATA = {"data": "none"}
 _GOES_ON = "What fires is not called resolved meanwhile."
+
+
+def label_of(dimensions: Mapping[str, str]) -> str:
+    """In words: "org:org_123 type:KeyError"."""
+    return " ".join(f"{key}:{value or 'none'}" for key, value in dimensions.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class Found:
 
     @property
     def label(self) -> str:
-        return " ".join(f"{key}:{value or 'none'}" for key, value in self.dimensions.items())
+        return label_of(self.dimensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +184,9 @@ def _is_to_fire(rule: Rule, alert: Alert, now: datetime) -> bool:
 
 def _is_repeat_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     """An acknowledgement holds until it clears."""
-    if alert.status != AlertStatus.FIRING or not rule.repeat_seconds or alert.acknowledged_at or alert.storm_id:
+    if alert.status != AlertStatus.FIRING or alert.acknowledged_at or alert.storm_id or alert.notified_at is None:
         return False
-    return alert.notified_at is not None and now - alert.notified_at >= timedelta(seconds=rule.repeat_seconds)
+    return telling.is_repeat_due(rule, alert.notified_at, now)
 
 
 def _is_held(alert: Alert, now: datetime) -> bool:
@@ -198,9 +201,7 @@ def _is_step_due(rule: Rule, alert: Alert, now: datetime) -> bool:
     """Nobody has acknowledged it for so long that the next ones are told."""
     if not alert.told or alert.acknowledged_at or alert.fired_at is None or alert.storm_id:
         return False
-    if alert.escalated >= len(rule.escalation):
-        return False
-    return now - alert.fired_at >= timedelta(seconds=rule.escalation[alert.escalated]["after_seconds"])
+    return telling.is_step_due(rule, alert.escalated, alert.fired_at, now)
 
 
 def _clear(rule: Rule, alert: Alert, value: float, now: datetime) -> None:

@@ -171,7 +171,7 @@ class Rule(models.Model):
     # Whom else, where nobody acknowledges: {"after_seconds", "channel_ids"}, from the first to the last.
     escalation = models.JSONField(default=list)
     no_data = models.TextField(choices=NoData.choices, default=NoData.OK)
-    # When it watches (`hours.Hours`, described); null: always.
+    # When it watches (what `hours.parse` takes); null: always.
     hours = models.JSONField(null=True)
     enabled = models.BooleanField(default=True)
     # When it was looked at last, and what kept that from being done; "" where nothing does.

@@ -22,7 +22,7 @@ def tell_each_or_all(rule: Rule, alerts: list[Alert], now: datetime) -> None:
     alone = alone.exclude(pk__in=[alert.pk for alert in alerts])
     if storm is None and alone.count() + len(alerts) <= MOST_ALONE:
         for alert in alerts:
-            telling.tell(rule, alert, Event.TRIGGERED, now, after=alert.silence if alert.silence_id else None)
+            telling.tell(rule, alert, Event.TRIGGERED, now, after=alert.silence)
         return
     storm = storm or Storm.objects.create(rule=rule, organization_id=rule.organization_id, opened_at=now)
     for alert in alerts:
@@ -83,12 +83,8 @@ def _waits(storm: Storm, alerts: Iterable[Alert]) -> bool:
 
 
 def _is_repeat_due(rule: Rule, storm: Storm, now: datetime) -> bool:
-    return bool(rule.repeat_seconds) and now - (storm.notified_at or storm.opened_at) >= timedelta(
-        seconds=rule.repeat_seconds
-    )
+    return telling.is_repeat_due(rule, storm.notified_at or storm.opened_at, now)
 
 
 def _is_step_due(rule: Rule, storm: Storm, now: datetime) -> bool:
-    if storm.escalated >= len(rule.escalation):
-        return False
-    return now - storm.opened_at >= timedelta(seconds=rule.escalation[storm.escalated]["after_seconds"])
+    return telling.is_step_due(rule, storm.escalated, storm.opened_at, now)

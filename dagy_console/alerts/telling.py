@@ -42,13 +42,8 @@ def tell_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, 
 
 def escalate_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], now: datetime) -> None:
     """The next step of it."""
-    before = told_to(rule, storm.escalated)
-    storm.escalated += 1
     message = _of_storm(rule, storm, firing, Event.TRIGGERED, now)
-    message = replace(message, text=message.text + _unacknowledged(now - storm.opened_at))
-    for channel in told_to(rule, storm.escalated):
-        if channel not in before:
-            _post(channel, firing[0], message, f"{storm.pk}:step:{storm.escalated}")
+    _tell_next(rule, storm, firing[0], message, now - storm.opened_at)
 
 
 def _of_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> Message:
@@ -80,24 +75,35 @@ def _storm_sentence(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Ev
     )
 
 
-def _unacknowledged(span: timedelta) -> str:
-    return f" Nobody has acknowledged it for {duration(span)}."
-
-
 def escalate(rule: Rule, alert: Alert, now: datetime) -> None:
-    """The next step: those are told who were not yet; from then on they are told what becomes of it, too."""
-    before = told_to(rule, alert.escalated)
-    alert.escalated += 1
-    message = _message(rule, alert, Event.TRIGGERED, now, None)
-    message = replace(message, text=message.text + _unacknowledged(now - (alert.fired_at or now)))
-    for channel in told_to(rule, alert.escalated):
+    """The next step."""
+    _tell_next(rule, alert, alert, _message(rule, alert, Event.TRIGGERED, now, None), now - (alert.fired_at or now))
+
+
+def _tell_next(rule: Rule, about: Alert | Storm, alert: Alert, message: Message, waited: timedelta) -> None:
+    """Those are told who were not yet; from then on they are told what becomes of it, too."""
+    before = told_to(rule, about.escalated)
+    about.escalated += 1
+    message = replace(message, text=f"{message.text} Nobody has acknowledged it for {duration(waited)}.")
+    for channel in told_to(rule, about.escalated):
         if channel not in before:
-            _post(channel, alert, message, f"{alert.pk}:step:{alert.escalated}")
+            _post(channel, alert, message, f"{about.pk}:step:{about.escalated}")
 
 
 def _post(channel: Channel, alert: Alert | None, message: Message, key: str) -> None:
     act_link = links.link_to(alert, channel) if alert and message.event is Event.TRIGGERED else ""
     outbox.post(channel, replace(message, act_link=act_link), key=key)
+
+
+def is_repeat_due(rule: Rule, told_at: datetime, now: datetime) -> bool:
+    return bool(rule.repeat_seconds) and now - told_at >= timedelta(seconds=rule.repeat_seconds)
+
+
+def is_step_due(rule: Rule, taken: int, fired_at: datetime, now: datetime) -> bool:
+    """Whether there is another step than those that were taken, and its time has come."""
+    if taken >= len(rule.escalation):
+        return False
+    return now - fired_at >= timedelta(seconds=rule.escalation[taken]["after_seconds"])
 
 
 def told_to(rule: Rule, escalated: int) -> list[Channel]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import Annotated, Any, TypeVar, cast
 
@@ -20,6 +21,7 @@ from dagy_console.core.errors import FieldError, Invalid, NotAuthenticated, TooL
 from dagy_console.core.forms import is_storable
 from dagy_console.core.http import SAFE_METHODS, ConsoleRequest
 from dagy_console.core.problems import PROBLEM_JSON, answer_errors_of, csrf_problem
+from dagy_console.core.times import parse_time
 
 ApiRequest = ConsoleRequest
 View = TypeVar("View", bound=Callable[..., Any])
@@ -119,6 +121,14 @@ def read_body(request: HttpRequest, most: int) -> None:
     if int(request.META.get("CONTENT_LENGTH") or 0) > most:
         raise TooLarge(f"The body has more than {most // 1024 // 1024} MB: send less.")
     request._body = request.read(most)
+
+
+def moment(field: str, text: str, *, parse: Callable[[str], datetime] = parse_time) -> datetime:
+    """A time that somebody wrote into a field. Raises Invalid that names it."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise Invalid.field(field, str(error)) from None
 
 
 class StrictRouter(Router):

@@ -8,10 +8,9 @@ from ninja import Field, Query, Schema, Status
 from dagy_console.accounts.api_keys import selectors, services
 from dagy_console.accounts.api_keys.presenting import key_out
 from dagy_console.accounts.search import API_KEYS
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, moment
 from dagy_console.core.errors import Invalid
 from dagy_console.core.permissions import Permission
-from dagy_console.core.times import parse_time
 from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["API keys"])
@@ -63,8 +62,9 @@ def create_api_key(request: ApiRequest, body: ApiKeyIn) -> Status[dict[str, Any]
     if org_id is None and len(actor.org_ids) > 1:
         actor.require_somewhere(Permission.API_KEYS_WRITE)
         raise Invalid.field("org_id", f"say for which organization: {', '.join(actor.org_ids)}")
+    expires_at = None if body.expires_at is None else moment("expires_at", body.expires_at)
     key, token = services.create_api_key(
-        actor=actor, name=body.name, org_id=org_id, scopes=body.scopes, expires_at=_moment(body.expires_at)
+        actor=actor, name=body.name, org_id=org_id, scopes=body.scopes, expires_at=expires_at
     )
     return Status(201, key_out(key, state="active") | {"key": token})
 
@@ -80,10 +80,3 @@ def revoke_api_key(request: ApiRequest, api_key_id: UUID) -> Status[None]:
     """End a key at once. One that has ended already is no error."""
     services.revoke_api_key(actor=request.actor, key_id=api_key_id)
     return Status(204, None)
-
-
-def _moment(text: str | None) -> Any:
-    try:
-        return None if text is None else parse_time(text)
-    except ValueError as error:
-        raise Invalid.field("expires_at", str(error)) from None

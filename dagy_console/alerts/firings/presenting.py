@@ -63,6 +63,5 @@ def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
         "is_of_storm": alert.storm_id is not None,
         "is_flapping": alert.is_flapping and alert.status == AlertStatus.FIRING,
         "silence_url": reverse("silences:silence", args=[alert.silence_id]) if alert.silence_id else "",
-        "rows_url": "",
         "silence_new_url": f"{reverse('silences:new')}?{urlencode({'alert': alert.pk})}",
     }

@@ -98,7 +98,7 @@ class RowsMeasure(Measure):
         found = self.found(asked)
         columns = [self.column(name) for name in asked.group_by]
         bins = Func(Value(step), F(self.time), Value(asked.end), function="date_bin", output_field=DateTimeField())
-        counted = found.order_by().annotate(bin=bins).values(*columns, "bin").annotate(measured=Count("*"))
+        counted = found.annotate(bin=bins).values(*columns, "bin").annotate(measured=Count("*"))
         try:
             with time_limit(QUERY_SECONDS):
                 told = list(counted.order_by("bin").values_list(*columns, "bin", "measured")[:most])
@@ -123,8 +123,7 @@ class RowsMeasure(Measure):
 
     def question(self, query: str, org_id: str, group_by: Iterable[str]) -> QuerySet[Any]:
         """The values of the dimensions, and the aggregate, over [START, END). Raises Invalid."""
-        rows = self.of(self.rows(), org_id) if org_id else self.rows()
-        found = rows.filter(self.parse(query, org_id).as_q(), self.within(START, END)).order_by()
+        found = self.found(Asked(query, org_id, tuple(group_by), START, END))
         columns = [self.column(name) for name in group_by]
         # Without dimensions all rows are one group.
         grouped = found.values(*columns) if columns else found.annotate(whole=Value(1)).values("whole")

@@ -11,9 +11,8 @@ from dagy_console.alerts.rules.presenting import preview_out, rule_out
 from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms
 from dagy_console.alerts.rules.why import why
 from dagy_console.alerts.search import RULES
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text
-from dagy_console.core.errors import Invalid
-from dagy_console.core.times import parse_time, to_rfc3339
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, QueryParams, StrictRouter, Text, moment
+from dagy_console.core.times import to_rfc3339
 from dagy_console.listing.api import ListParams, list_page
 
 router = StrictRouter(tags=["notifications"])
@@ -204,11 +203,8 @@ def get_rule(request: ApiRequest, rule_id: UUID) -> dict[str, Any]:
 def why_rule(request: ApiRequest, rule_id: UUID, params: Query[WhyParams]) -> dict[str, Any]:
     """Why it did or did not tell at that moment: what it was, what that made of its alerts, what became of messages."""
     rule = selectors.get_rule(request.actor, rule_id)
-    try:
-        moment = parse_time(params.at)
-    except ValueError as error:
-        raise Invalid.field("at", str(error)) from None
-    return {"at": to_rfc3339(moment), "reasons": [asdict(one) for one in why(rule, moment)]}
+    at = moment("at", params.at)
+    return {"at": to_rfc3339(at), "reasons": [asdict(one) for one in why(rule, at)]}
 
 
 @router.patch("/notifications/rules/{rule_id}", response={200: RuleOut, **BODY_PROBLEMS})

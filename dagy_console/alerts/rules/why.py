@@ -66,7 +66,7 @@ def _of_values(rule: Rule, at: datetime) -> Iterator[Reason]:
     if not found:
         yield Reason("value", "There was nothing to measure.")
     for key, value in sorted(found.items(), key=lambda one: -one[1])[:SHOWN]:
-        label = lifecycle.Found(dict(zip(rule.group_by, key, strict=True)), value, False).label
+        label = lifecycle.label_of(dict(zip(rule.group_by, key, strict=True)))
         holds = lifecycle.is_breach(rule, value)
         yield Reason(label or "value", f"{figure(rule, value)}: {'' if holds else 'not '}{condition(rule)}.")
 

@@ -1,6 +1,5 @@
 """`/notifications/silences`."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +9,7 @@ from dagy_console.alerts.search import SILENCES
 from dagy_console.alerts.silences import selectors, services
 from dagy_console.alerts.silences.matchers import LONGEST_REASON
 from dagy_console.alerts.silences.presenting import silence_out
-from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, problems
-from dagy_console.core.errors import Invalid
+from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, moment, problems
 from dagy_console.core.times import parse_ahead
 from dagy_console.listing.api import ListParams, list_page
 from dagy_console.listing.language import Term
@@ -71,8 +69,8 @@ def create_silence(request: ApiRequest, body: SilenceIn) -> Status[dict[str, Any
         actor=request.actor,
         org_id=body.org_id or request.actor.org_id,
         matchers=[Term(one.key, one.value, one.negated) for one in body.matchers],
-        until=_moment("until", body.until),
-        starts_at=_moment("starts_at", body.starts_at) if body.starts_at else None,
+        until=moment("until", body.until, parse=parse_ahead),
+        starts_at=moment("starts_at", body.starts_at, parse=parse_ahead) if body.starts_at else None,
         reason=body.reason,
     )
     return Status(201, silence_out(silence))
@@ -83,10 +81,3 @@ def end_silence(request: ApiRequest, silence_id: UUID) -> Status[None]:
     """It ends now, and stays in the list. 409 where it is over."""
     services.end_silence(actor=request.actor, silence_id=silence_id)
     return Status(204, None)
-
-
-def _moment(name: str, text: str) -> datetime:
-    try:
-        return parse_ahead(text)
-    except ValueError as error:
-        raise Invalid.field(name, str(error)) from None

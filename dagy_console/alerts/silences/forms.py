@@ -1,6 +1,5 @@
 """The form of a silence."""
 
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -9,8 +8,7 @@ from dagy_console.alerts.scope import organizations
 from dagy_console.alerts.silences.matchers import LONGEST_REASON, terms_of_text
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError, Invalid
-from dagy_console.core.forms import add_errors
-from dagy_console.core.times import parse_ahead
+from dagy_console.core.forms import TimeAheadField, add_errors
 from dagy_console.listing.language import Term
 
 
@@ -20,10 +18,10 @@ class SilenceForm(forms.Form):
         max_length=2_000,
         help_text='In the search language: rule:"Runs fail" flow:nightly*, severity:info, rule:* for all.',
     )
-    until = forms.CharField(
+    until = TimeAheadField(
         max_length=50, initial="4h", help_text="From now on (1h, 4h, 2d), or a time: 2026-01-15T10:30:00Z."
     )
-    starts_at = forms.CharField(
+    starts_at = TimeAheadField(
         label="From", required=False, max_length=50, help_text="Likewise: a maintenance window. Empty: now."
     )
     reason = forms.CharField(max_length=LONGEST_REASON, help_text="Who reads it at night wants to know.")
@@ -40,20 +38,6 @@ class SilenceForm(forms.Form):
         except Invalid as error:
             raise forms.ValidationError(error.errors[0].message) from None
 
-    def clean_until(self) -> datetime:
-        return _moment(self.cleaned_data["until"])
-
-    def clean_starts_at(self) -> datetime | None:
-        text = self.cleaned_data["starts_at"].strip()
-        return _moment(text) if text else None
-
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field."""
         add_errors(self, error)
-
-
-def _moment(text: str) -> datetime:
-    try:
-        return parse_ahead(text.strip())
-    except ValueError as error:
-        raise forms.ValidationError(str(error)) from None
