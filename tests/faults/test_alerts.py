@@ -1,0 +1,87 @@
+"""Alerts while workers, beats and servers die: nothing is lost, nothing is told twice.
+
+`DAGY_FAULTS=20` kills as often as README says, else each kind is killed once.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import cycle, islice
+from typing import Any
+
+import pytest
+
+from embedded.inbox.receiver import Receiver
+from tests.browser.stack import PEOPLE, wait_until
+from tests.conftest import PASSWORD
+from tests.faults.place import Place
+from tests.runs.support import Caller
+
+pytestmark = pytest.mark.xdist_group("lost-servers")
+KILLS = int(os.environ.get("DAGY_FAULTS", "4"))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
+        yield server
+
+
+def _kill_a_child(place: Place, name: str) -> None:
+    process = place.stack.console.children[name].process
+    process.kill()
+    process.wait(timeout=10)
+
+
+def _faults(place: Place) -> dict[str, Callable[[], None]]:
+    def restart(server: Any) -> None:
+        server.kill()
+        time.sleep(1)
+        server.start()
+
+    return {
+        "worker": lambda: _kill_a_child(place, "worker"),
+        "beat": lambda: _kill_a_child(place, "jobs"),
+        "redis": lambda: restart(place.redis),
+        "postgres": lambda: restart(place.postgres),
+    }
+
+
+def _told(receiver: Receiver) -> list[tuple[str, str, str]]:
+    """Key, event and rule of each message that was taken."""
+    bodies = [(got.headers["webhook-id"], got.json["data"]) for got in receiver.got if got.status == 204]
+    return [(key, told["event"], told["title"]) for key, told in bodies]
+
+
+def test_what_fires_while_workers_beats_and_servers_are_killed_is_told_once_and_so_is_its_end(
+    place: Place, receiver: Receiver
+) -> None:
+    alice = Caller(place.stack.url, PEOPLE["alice"], PASSWORD)
+    config = {"url": f"{receiver.url}/hook"}
+    channel = alice.call("/notifications/channels", {"name": "Hook", "channel_type": "webhook", "config": config})
+    names = [f"Fault{number}" for number in range(KILLS)]
+    for name in names:
+        rule = {"name": name, "measure": "exception_count", "query": f"type:{name}", "window_seconds": 60}
+        condition = {"condition": {"op": "above", "value": 0}, "channel_ids": [channel["id"]]}
+        alice.call("/notifications/rules", rule | condition)
+    for name, fault in zip(names, islice(cycle(_faults(place).values()), KILLS), strict=True):
+        place.stack.bucket.put(exception_type=name)
+        # From before it is found to after it is told.
+        time.sleep(random.uniform(0.5, 6))
+        fault()
+        place.supervise()
+    wanted = {(event, name) for event in ("triggered", "resolved") for name in names}
+
+    def all_are_told() -> bool:
+        place.supervise()
+        return {(event, title) for _, event, title in _told(receiver)} >= wanted
+
+    wait_until(all_are_told, seconds=240, what="a message of each, that it fires and that it is over")
+    # One alert of each rule, and one message of each step.
+    told = _told(receiver)
+    assert Counter((event, title) for _, event, title in {*told}) == Counter(wanted)
+    assert len(told) == len({key for key, _, _ in told})
