@@ -140,6 +140,7 @@ GIVEN_PAGES |= {
     "alerts:list": ("GET", {}, 200),
     "alerts:alert": ("GET", {}, 200),
     "alerts:acknowledge": ("POST", {}, 302),
+    "alerts:unacknowledge": ("POST", {}, 302),
     "alerts:resolve": ("POST", {}, 302),
     "deliveries:resend": ("POST", {}, 302),
     "runs:stuck": ("GET", {}, 200),
@@ -214,6 +215,7 @@ GIVEN_OPERATIONS = {
     "GET /notifications/alerts": ({}, 200),
     "GET /notifications/alerts/{alert_id}": ({}, 200),
     "POST /notifications/alerts/{alert_id}/acknowledge": ({}, 200),
+    "POST /notifications/alerts/{alert_id}/unacknowledge": ({}, 409),
     "POST /notifications/alerts/{alert_id}/resolve": ({}, 200),
     "GET /notifications/silences": ({}, 200),
     "POST /notifications/silences": (
@@ -277,6 +279,7 @@ ARGUMENTS = {
     "silences:end": "silence",
     "alerts:alert": "alert",
     "alerts:acknowledge": "alert",
+    "alerts:unacknowledge": "alert",
     "alerts:resolve": "alert",
     "channels:channel": "channel",
     "channels:test": "channel",

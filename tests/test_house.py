@@ -197,6 +197,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         silences.end_silence: lambda: silences.end_silence(actor=actor, silence_id=Silence.objects.get().pk),
         firings.acknowledge: lambda: firings.acknowledge(actor=actor, alert_id=_firing().pk),
+        firings.unacknowledge: lambda: firings.unacknowledge(actor=actor, alert_id=Alert.objects.get().pk),
         firings.resolve: lambda: firings.resolve(actor=actor, alert_id=Alert.objects.get().pk),
         rules.delete_rule: lambda: rules.delete_rule(actor=actor, rule_id=Rule.objects.get().pk),
         deliveries.resend: lambda: _resend(actor),

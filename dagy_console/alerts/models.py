@@ -34,6 +34,8 @@ class Channel(models.Model):
     problem = models.TextField(blank=True, default="")
     failing_since = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
+    # Since its receiver said that it is gone for good; null where it is told things.
+    off_since = models.DateTimeField(null=True)
     created_by = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
     updated_at = models.DateTimeField(auto_now=True)

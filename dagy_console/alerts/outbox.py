@@ -19,13 +19,15 @@ from django.utils import timezone
 
 from dagy_console.alerts.kinds import KINDS
 from dagy_console.alerts.kinds.sending import Sending
-from dagy_console.alerts.messages import Message
+from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Attempt, Channel, Delivery, DeliveryStatus
 from dagy_console.core.encryption import NotDecryptable
 from dagy_console.core.forms import storable
 from dagy_console.core.health import Status
 from dagy_console.core.words import counted
 
+_GONE = 410
+_OFF = "Not sent: the channel is off, for its receiver said that it is gone (410). A test that is taken turns it on."
 log = structlog.get_logger(__name__)
 # A day, in all; what pages somebody is worth nothing later.
 PAUSES = (5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800)
@@ -124,6 +126,8 @@ def _try_next(rows: QuerySet[Delivery]) -> tuple[Channel, Sending] | None:
 
 
 def _try(channel: Channel, delivery: Delivery) -> Sending:
+    if channel.off_since and delivery.message["event"] != Event.TEST:
+        return Sending(False, None, _OFF)
     try:
         config = _config(channel, delivery)
     except NotDecryptable as error:
@@ -148,8 +152,13 @@ def _note(channel: Channel, sending: Sending) -> None:
     """How the channel does, for its page and for /health."""
     rows = Channel.objects.filter(pk=channel.pk)
     if sending.taken:
-        rows.update(problem="", failing_since=None, proven_at=Now())
+        rows.update(problem="", failing_since=None, off_since=None, proven_at=Now())
         return
+    if channel.off_since:
+        # What turned it off stays to be read.
+        return
+    if sending.status == _GONE:
+        rows.filter(off_since=None).update(off_since=Now())
     rows.update(problem=storable(f"{sending.status or 'No answer'}: {sending.answer}", 500))
     rows.filter(failing_since=None).update(failing_since=Now())
 

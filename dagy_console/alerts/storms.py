@@ -66,6 +66,13 @@ def acknowledge(rule: Rule, storm: Storm, *, by: str, now: datetime) -> None:
     storm.save()
 
 
+def unacknowledge(rule: Rule, storm: Storm, *, now: datetime) -> None:
+    """All of it, likewise."""
+    _firing(storm).update(acknowledged_at=None, acknowledged_by="")
+    telling.tell_storm(rule, storm, list(_firing(storm)), Event.TRIGGERED, now)
+    storm.save()
+
+
 def _firing(storm: Storm) -> QuerySet[Alert]:
     return _firing_of(storm.rule).filter(storm=storm).order_by("-value", "label")
 

@@ -66,6 +66,7 @@ class Action(StrEnum):
     RULE_CHANGED = "rule.changed", "Changed a rule for alerts"
     RULE_DELETED = "rule.deleted", "Deleted a rule for alerts"
     ALERT_ACKNOWLEDGED = "alert.acknowledged", "Acknowledged an alert"
+    ALERT_UNACKNOWLEDGED = "alert.unacknowledged", "Gave an alert back"
     ALERT_RESOLVED = "alert.resolved", "Resolved an alert by hand"
     SILENCE_CREATED = "silence.created", "Silenced alerts"
     SILENCE_ENDED = "silence.ended", "Ended a silence"

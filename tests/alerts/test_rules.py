@@ -536,7 +536,10 @@ def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascrip
     assert "3 traces in the last 5 min, above 2" in page and "Acknowledge" in page
     assert browser.get(f"/console/alerts/{alert.pk}/acknowledge/").status_code == 405  # a scanner that follows links
     browser.post(f"/console/alerts/{alert.pk}/acknowledge/")
-    assert "alice@dagy.example" in browser.get(f"/console/alerts/{alert.pk}/").content.decode()
+    page = browser.get(f"/console/alerts/{alert.pk}/").content.decode()
+    assert "alice@dagy.example" in page and "Give back" in page
+    browser.post(f"/console/alerts/{alert.pk}/unacknowledge/")
+    assert ">Acknowledge<" in browser.get(f"/console/alerts/{alert.pk}/").content.decode()
     shown = browser.get(f"/console/alerts/rules/{made.pk}/").content.decode()
     assert "Exceptions in 5 min above 2" in shown and "3 traces" in shown
     assert browser.post(f"/console/alerts/rules/{made.pk}/", given | {"value": "9"}).status_code == 302

@@ -180,7 +180,26 @@ def test_retry_after_is_honoured(channel: Any, receiver: Any) -> None:
     assert timedelta(seconds=110) < delivery.next_at - timezone.now() < timedelta(seconds=121)
 
 
-@pytest.mark.parametrize("status", [301, 400, 401, 404, 410])
+def test_a_receiver_that_is_gone_turns_its_channel_off_until_a_test_is_taken(
+    channel: Any, receiver: Any, as_actor: Any, alice: Any, browse: Any
+) -> None:
+    resort = channel("slack", name="Last resort", is_last_resort=True)
+    made = channel("webhook")
+    receiver.order(410)
+    assert send(made).status == "dead"
+    assert send(made, a_message("alert:2"), key="k2").status == "dead"
+    outbox.deliver_due()
+    assert [got.kind for got in receiver.got] == ["webhook", "slack", "slack"]
+    assert Delivery.objects.filter(channel=resort, status="sent").count() == 2
+    assert "It is off" in browse(alice).get(f"/console/alerts/channels/{made.pk}/").content.decode()
+    services.test_channel(actor=as_actor(alice), channel_id=made.pk)
+    outbox.deliver_due()
+    made.refresh_from_db()
+    assert made.off_since is None and made.failing_since is None
+    assert send(made, a_message("alert:3"), key="k3").status == "sent"
+
+
+@pytest.mark.parametrize("status", [301, 400, 401, 404])
 def test_a_refusal_is_final_said_and_sent_again_by_hand(
     channel: Any, receiver: Any, status: int, alice: Any, browse: Any
 ) -> None:

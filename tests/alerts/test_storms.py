@@ -102,6 +102,9 @@ def test_acknowledging_one_looks_after_all_and_stops_repeats_and_steps(
         check(clock, minute)
     assert events()[5:] == ["acknowledged"] * 2
     assert "alice@dagy.example looks after all 10." in Delivery.objects.order_by("-number")[0].message["text"]
+    firings.unacknowledge(actor=as_actor(alice), alert_id=Alert.objects.all()[1].pk)
+    assert set(Alert.objects.values_list("acknowledged_by", flat=True)) == {""}
+    assert events()[7:] == ["triggered"] * 2
 
 
 def test_resolving_the_last_by_hand_ends_it(rule: Any, clock: Any, as_actor: Any, alice: Any) -> None:

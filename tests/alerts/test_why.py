@@ -7,6 +7,7 @@ from django.utils import timezone
 from dagy_console.alerts import checking, outbox
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.models import Alert, Delivery, Rule, Silence
+from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.why import why
 from tests.alerts.conftest import MINUTE, NOW, traces
 
@@ -51,6 +52,24 @@ def test_what_was_pending_silenced_acknowledged_and_told_is_said(
     # People act by the real clock, checks by the simulated one.
     late = why(made, max(NOW + 5 * MINUTE, timezone.now() + MINUTE))
     assert any("alice@dagy.example had acknowledged it" in one.said for one in late)
+
+
+def test_a_rule_that_was_changed_since_is_told_of_by_the_terms_that_it_had(
+    rule: Any, as_actor: Any, alice: Any
+) -> None:
+    made = rule(value=3.0)
+    before = timezone.now()
+    rules.change_rule(actor=as_actor(alice), rule_id=made.pk, value=50.0)
+    between = timezone.now()
+    rules.change_rule(actor=as_actor(alice), rule_id=made.pk, value=70.0, enabled=False)
+    made.refresh_from_db()
+
+    def said(at: Any) -> str:
+        return " ".join(one.said for one in why(made, at))
+
+    assert "not above 3." in said(before) and "terms that it had then" in said(before) and "was off" not in said(before)
+    assert "not above 50." in said(between)
+    assert "not above 70." in said(timezone.now()) and "It was off" in said(timezone.now())
 
 
 def test_by_page_and_api(rule: Any, api: Any, alice: Any, browse: Any) -> None:

@@ -37,7 +37,8 @@ class ChannelChangeIn(BodyIn):
 
 
 class ChannelOut(Schema):
-    """Secrets are masked. `problem`: what the channel answered last, where it fails; its text for the staff alone."""
+    """Secrets are masked. `problem`: what the channel answered last, where it fails; its text for the staff alone.
+    `off_since`: its receiver said that it is gone (410)."""
 
     id: str
     org_id: str | None
@@ -46,6 +47,7 @@ class ChannelOut(Schema):
     config: dict[str, Any]
     is_last_resort: bool
     failing_since: str | None
+    off_since: str | None
     problem: str | None
     proven_at: str | None
     created_by: str

@@ -63,7 +63,7 @@ def change_channel(*, actor: Actor, channel_id: uuid.UUID, **changes: Any) -> Ch
     if changed_config:
         kept = {name: value for name, value in channel.config.items() if "secret" in name}
         channel.config = KINDS[channel.channel_type].checked(kept | changes["config"])
-        channel.problem, channel.failing_since, channel.proven_at = "", None, None
+        channel.problem, channel.failing_since, channel.off_since, channel.proven_at = "", None, None, None
     after = snapshot(channel) | ({"config_changed": True} if changed_config else {})
     if after == before:
         return channel

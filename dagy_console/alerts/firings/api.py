@@ -72,6 +72,16 @@ def acknowledge(request: ApiRequest, alert_id: UUID) -> Status[dict[str, Any]]:
 
 
 @router.post(
+    "/notifications/alerts/{alert_id}/unacknowledge",
+    idempotent=True,
+    response={200: AlertOut, **PROBLEMS, **problems(409)},
+)
+def unacknowledge(request: ApiRequest, alert_id: UUID) -> Status[dict[str, Any]]:
+    """Give it back: it is told again. 409 where it does not fire, or nobody looks after it."""
+    return Status(200, alert_out(services.unacknowledge(actor=request.actor, alert_id=alert_id), request.actor))
+
+
+@router.post(
     "/notifications/alerts/{alert_id}/resolve", idempotent=True, response={200: AlertOut, **PROBLEMS, **problems(409)}
 )
 def resolve(request: ApiRequest, alert_id: UUID) -> Status[dict[str, Any]]:

@@ -35,6 +35,24 @@ def acknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
 
 
 @transaction.atomic
+def unacknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
+    """Nobody looks after it any more: it is told again, to all who were told before. Raises PermissionDenied, NotFound,
+    Conflict (it does not fire, or nobody looks after it)."""
+    alert = _locked(actor, alert_id)
+    if not alert.acknowledged_at:
+        raise Conflict("Nobody looks after it.")
+    now = timezone.now()
+    alert.acknowledged_at, alert.acknowledged_by = None, ""
+    if alert.storm:
+        storms.unacknowledge(alert.rule, alert.storm, now=now)
+    elif not alert.is_silenced:
+        telling.tell(alert.rule, alert, Event.TRIGGERED, now)
+    alert.save()
+    _record(Action.ALERT_UNACKNOWLEDGED, alert, actor=actor)
+    return alert
+
+
+@transaction.atomic
 def resolve(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
     """End it by hand; where its condition still holds, the next check begins another one. Raises PermissionDenied,
     NotFound, Conflict (it does not fire)."""

@@ -7,5 +7,6 @@ urlpatterns = [
     path("", views.alerts, name="list"),
     path("<uuid:alert_id>/", views.alert, name="alert"),
     path("<uuid:alert_id>/acknowledge/", views.acknowledge, name="acknowledge"),
+    path("<uuid:alert_id>/unacknowledge/", views.unacknowledge, name="unacknowledge"),
     path("<uuid:alert_id>/resolve/", views.resolve, name="resolve"),
 ]

@@ -56,6 +56,11 @@ def acknowledge(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
 
 
 @require_POST
+def unacknowledge(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
+    return _done(request, alert_id, services.unacknowledge, "Nobody looks after it now: it is told again.")
+
+
+@require_POST
 def resolve(request: ConsoleRequest, alert_id: uuid.UUID) -> HttpResponse:
     return _done(request, alert_id, services.resolve, "It is resolved.")
 

@@ -1,10 +1,11 @@
 """Why a rule did or did not tell at some moment: what it was, what that made of its alerts, what became of messages.
 
-All of it is read from what is kept: the rows that are measured, the alerts, the silences, the deliveries. The terms are
-those of today: the record says how they were changed.
+All of it is read from what is kept: the rows that are measured, the alerts, the silences, the deliveries, and the
+record, which knows the terms that the rule had then.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +15,11 @@ from django.utils import timezone
 from dagy_console.alerts import checking, hush, lifecycle, measures
 from dagy_console.alerts.measures import Broken
 from dagy_console.alerts.models import Alert, Delivery, DeliveryStatus, Rule
+from dagy_console.alerts.rules.terms import Terms
+from dagy_console.alerts.rules.validating import set_terms
 from dagy_console.alerts.telling import condition, figure
+from dagy_console.audit.actions import Action
+from dagy_console.audit.models import AuditEntry
 from dagy_console.core.times import to_second
 from dagy_console.core.words import counted, duration
 
@@ -33,8 +38,21 @@ class Reason:
 
 def why(rule: Rule, at: datetime) -> list[Reason]:
     """From what it watched to what its channels answered. Raises Invalid where its query can't be asked."""
+    rule = _as_it_was(rule, at)
     alerts = list(_alerts_at(rule, at)[:SHOWN])
     return [*_of_rule(rule, at), *_of_values(rule, at), *_of_alerts(rule, alerts, at), *_of_messages(rule, alerts, at)]
+
+
+def _as_it_was(rule: Rule, at: datetime) -> Rule:
+    """With the terms that its first change behind that moment replaced; as it is where there was none."""
+    changes = AuditEntry.objects.filter(resource_type="rule", resource_id=str(rule.pk), action=Action.RULE_CHANGED)
+    change = changes.filter(at__gt=at).order_by("at").first()
+    if change is None or not change.before:
+        return rule
+    then = copy(rule)
+    known = Terms.__dataclass_fields__.keys() & change.before.keys()
+    set_terms(then, Terms(**{name: change.before[name] for name in known}))
+    return then
 
 
 def _of_rule(rule: Rule, at: datetime) -> Iterator[Reason]:
@@ -43,13 +61,13 @@ def _of_rule(rule: Rule, at: datetime) -> Iterator[Reason]:
     if at > timezone.now():
         yield Reason("rule", "That is still to come.")
     if not rule.enabled:
-        yield Reason("rule", "It is off: nothing is checked. The record says since when.")
+        yield Reason("rule", "It was off: nothing is checked then. The record says since when.")
     if not lifecycle.watches(rule, at):
         yield Reason("rule", "It was outside of its hours: what fires goes on, and nothing new begins.")
     if rule.problem:
         yield Reason("rule", f"Its check has a problem: {rule.problem}")
     if rule.updated_at > at >= rule.created_at:
-        yield Reason("rule", f"It was changed since, {to_second(rule.updated_at)}: this is by its terms of today.")
+        yield Reason("rule", "It was changed since: this is by the terms that it had then.")
 
 
 def _of_values(rule: Rule, at: datetime) -> Iterator[Reason]:
