@@ -174,6 +174,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=50),
         "options": {"expires": 3600},
     },
+    "ping": {"task": "alerts.ping", "schedule": 60, "options": {"expires": 60}},
     "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},
     # At a time of day: a beat that is started anew every day would never come to the end of an interval of one.
@@ -290,6 +291,8 @@ CHANNEL_ALLOWED_HOSTS = env.names("DAGY_CHANNEL_ALLOWED_HOSTS")
 # Where Slack's webhooks and PagerDuty's events go, so that a receiver of one's own can stand in.
 SLACK_URL = env.text("DAGY_SLACK_URL", "https://hooks.slack.com").rstrip("/")
 PAGERDUTY_URL = env.text("DAGY_PAGERDUTY_URL", "https://events.pagerduty.com").rstrip("/")
+# Told each minute in which rules were checked, so that somebody outside notices where they are not.
+PING_URL = env.text("DAGY_PING_URL", "")
 
 # --- Headers ---------------------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS

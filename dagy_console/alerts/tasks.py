@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from dagy_console.alerts import checking, outbox
+from dagy_console.alerts import checking, heartbeat, outbox
 
 
 @shared_task(name="alerts.check")
@@ -27,6 +27,12 @@ def deliver(delivery_id: str) -> None:
 def deliver_due() -> None:
     """What is to be tried again, and what no worker was told of."""
     outbox.deliver_due()
+
+
+@shared_task(name="alerts.ping")
+def ping() -> None:
+    """Whoever watches the watcher, that it watches."""
+    heartbeat.ping()
 
 
 @shared_task(name="alerts.remove_old")

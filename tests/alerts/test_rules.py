@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.core.cache import cache
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
 from dagy_console.accounts.models import Organization
 from dagy_console.alerts import checking, heartbeat, outbox, telling
@@ -511,6 +512,22 @@ def test_two_beats_at_once_fire_it_once(committed: None, empty_index: None, rece
     assert Alert.objects.filter(status="firing").count() == Delivery.objects.count() == 5
     Rule.objects.all().delete()
     channels.delete_channel(actor=actor, channel_id=made.pk)
+
+
+def test_a_service_outside_hears_of_it_while_rules_are_checked_and_not_where_they_are_not(
+    receiver: Any, settings: Any, db: None
+) -> None:
+    settings.PING_URL = f"{receiver.url}/ping/dagy"
+    heartbeat.ping()
+    assert not receiver.got
+    checking.check_due()
+    receiver.order(500)
+    heartbeat.ping()  # what it answers keeps nothing from being checked
+    heartbeat.ping()
+    assert [got.path for got in receiver.got] == ["/ping/dagy"] * 2
+    heartbeat.CheckerState.objects.update(ended_at=timezone.now() - 2 * MINUTE)
+    heartbeat.ping()
+    assert len(receiver.got) == 2
 
 
 def test_a_rule_is_made_by_its_form_and_its_alert_acknowledged_without_javascript(
