@@ -1,4 +1,4 @@
-"""One place for all tests that kill servers: they are in one group, and so in one process."""
+"""A place for each module that kills servers: what its servers set in the environment ends with it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.faults.place import Place, Server
 from tests.runs.support import Caller
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     directory = tmp_path_factory.mktemp("faults")
     profile = Profile("faults", directory)
