@@ -21,6 +21,9 @@ from dagy_console.alerts.kinds import KINDS
 from dagy_console.alerts.kinds.sending import Sending
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Attempt, Channel, Delivery, DeliveryStatus
+from dagy_console.audit.actions import Action
+from dagy_console.audit.recorder import record
+from dagy_console.core.actors import SYSTEM
 from dagy_console.core.encryption import NotDecryptable
 from dagy_console.core.forms import storable
 from dagy_console.core.health import Status
@@ -148,19 +151,33 @@ def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
     return Channel(encrypted=opened.sent_with).config if opened else channel.config
 
 
+@transaction.atomic
 def _note(channel: Channel, sending: Sending) -> None:
     """How the channel does, for its page and for /health."""
     rows = Channel.objects.filter(pk=channel.pk)
     if sending.taken:
-        rows.update(problem="", failing_since=None, off_since=None, proven_at=Now())
+        if rows.filter(off_since__isnull=False).update(off_since=None):
+            _record(Action.CHANNEL_SWITCHED_ON, channel)
+        rows.update(problem="", failing_since=None, proven_at=Now())
         return
     if channel.off_since:
         # What turned it off stays to be read.
         return
-    if sending.status == _GONE:
-        rows.filter(off_since=None).update(off_since=Now())
+    if sending.status == _GONE and rows.filter(off_since=None).update(off_since=Now()):
+        _record(Action.CHANNEL_SWITCHED_OFF, channel)
     rows.update(problem=storable(f"{sending.status or 'No answer'}: {sending.answer}", 500))
     rows.filter(failing_since=None).update(failing_since=Now())
+
+
+def _record(action: Action, channel: Channel) -> None:
+    record(
+        action,
+        actor=SYSTEM,
+        resource_type="channel",
+        resource_id=str(channel.pk),
+        resource_name=channel.name,
+        org_id=channel.org_id,
+    )
 
 
 def _pause(attempts: int, retry_after: float | None) -> timedelta:

@@ -61,6 +61,8 @@ class Action(StrEnum):
     CHANNEL_CHANGED = "channel.changed", "Changed a channel for alerts"
     CHANNEL_DELETED = "channel.deleted", "Deleted a channel for alerts"
     CHANNEL_TESTED = "channel.tested", "Sent a test message by a channel"
+    CHANNEL_SWITCHED_OFF = "channel.switched_off", "Sends nothing by a channel whose receiver is gone"
+    CHANNEL_SWITCHED_ON = "channel.switched_on", "Sends again by a channel whose receiver is back"
     CHANNEL_SECRET_ROTATED = "channel.secret_rotated", "Gave a webhook another secret"
     RULE_CREATED = "rule.created", "Made a rule for alerts"
     RULE_CHANGED = "rule.changed", "Changed a rule for alerts"

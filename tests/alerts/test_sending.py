@@ -15,6 +15,7 @@ from dagy_console.alerts import outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import Attempt, Channel, Delivery
+from dagy_console.audit.models import AuditEntry
 from dagy_console.core.health import Status
 from tests.alerts.conftest import a_message, due_now, send
 from tests.conftest import _person, at_the_same_moment
@@ -191,12 +192,20 @@ def test_a_receiver_that_is_gone_turns_its_channel_off_until_a_test_is_taken(
     outbox.deliver_due()
     assert [got.kind for got in receiver.got] == ["webhook", "slack", "slack"]
     assert Delivery.objects.filter(channel=resort, status="sent").count() == 2
+    made.refresh_from_db()
+    assert made.off_since and made.failing_since and made.problem.startswith("410")
+    assert outbox.check()[0] is Status.DEGRADED
     assert "It is off" in browse(alice).get(f"/console/alerts/channels/{made.pk}/").content.decode()
     services.test_channel(actor=as_actor(alice), channel_id=made.pk)
     outbox.deliver_due()
     made.refresh_from_db()
     assert made.off_since is None and made.failing_since is None
     assert send(made, a_message("alert:3"), key="k3").status == "sent"
+    said = AuditEntry.objects.filter(action__startswith="channel.switched").order_by("at")
+    assert [(one.action, one.actor_kind) for one in said] == [
+        ("channel.switched_off", "system"),
+        ("channel.switched_on", "system"),
+    ]
 
 
 @pytest.mark.parametrize("status", [301, 400, 401, 404])
