@@ -25,7 +25,7 @@ def begin(now: datetime) -> None:
     """A round begins; how long none did, where that was long. A worker that hangs while it says so keeps no other from
     its round."""
     load()
-    state = CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+    state = _unless_held()
     if state is None:
         return
     if state.began_at and now - state.began_at > timedelta(seconds=LATE_SECONDS):
@@ -37,13 +37,17 @@ def begin(now: datetime) -> None:
 @transaction.atomic
 def end(now: datetime, *, rules: int, seconds: float) -> None:
     """The round that began `now` is over: it checked so many rules, and took so long."""
-    state = CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
+    state = _unless_held()
     if state is None:
         return
     state.ended_at = now + timedelta(seconds=seconds)
     if rules:
         state.rules, state.seconds = rules, seconds
     state.save()
+
+
+def _unless_held() -> CheckerState | None:
+    return CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
 
 
 def ping() -> None:

@@ -525,7 +525,7 @@ def test_a_service_outside_hears_of_it_while_rules_are_checked_and_not_where_the
     heartbeat.ping()  # what it answers keeps nothing from being checked
     heartbeat.ping()
     assert [got.path for got in receiver.got] == ["/ping/dagy"] * 2
-    heartbeat.CheckerState.objects.update(ended_at=timezone.now() - 2 * MINUTE)
+    CheckerState.objects.update(ended_at=timezone.now() - 2 * MINUTE)
     heartbeat.ping()
     assert len(receiver.got) == 2
 

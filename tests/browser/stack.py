@@ -89,9 +89,9 @@ class Stack:
         )
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
-    def kill_worker(self) -> None:
-        """The one that deletes, as the kernel does it where memory runs out."""
-        process = self.console.children["jobs"].process
+    def kill(self, name: str) -> None:
+        """One of the console's processes, as the kernel does it where memory runs out."""
+        process = self.console.children[name].process
         process.kill()
         process.wait(timeout=10)
 

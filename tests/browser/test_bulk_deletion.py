@@ -51,7 +51,7 @@ def test_bulk_deletion_resumes_after_the_worker_is_killed(page: Page, stack: Sta
       new MutationObserver(() => window.seen.add(line())).observe(document.body, everything);
     }""")
     wait_until(lambda: len(stack.keys_of(ORG)) < COUNT / 2 + 5, seconds=90, what="half of the traces deleted", every=2)
-    stack.kill_worker()
+    stack.kill("jobs")
     left = len(stack.keys_of(ORG))
     assert left > 5, "killed too late: nothing was left to resume"
     expect(page.get_by_text("done", exact=True)).to_have_count(0)

@@ -31,12 +31,6 @@ def receiver() -> Iterator[Receiver]:
         yield server
 
 
-def _kill_a_child(place: Place, name: str) -> None:
-    process = place.stack.console.children[name].process
-    process.kill()
-    process.wait(timeout=10)
-
-
 def _faults(place: Place) -> dict[str, Callable[[], None]]:
     def restart(server: Any) -> None:
         server.kill()
@@ -44,8 +38,8 @@ def _faults(place: Place) -> dict[str, Callable[[], None]]:
         server.start()
 
     return {
-        "worker": lambda: _kill_a_child(place, "worker"),
-        "beat": lambda: _kill_a_child(place, "jobs"),
+        "worker": lambda: place.stack.kill("worker"),
+        "beat": lambda: place.stack.kill("jobs"),
         "redis": lambda: restart(place.redis),
         "postgres": lambda: restart(place.postgres),
     }

@@ -130,8 +130,7 @@ def test_the_process_of_a_worker_that_hangs_ends_before_another_begins_the_run(p
     frozen = int(worker.rpartition(":")[2])
     os.kill(frozen, signal.SIGSTOP)
     try:
-        # It asks for the order; how soon, on a machine that is not busy, benchmarks/runs.py measures.
-        wait_until(lambda: len(processes_of(run)) == 2, seconds=60, what="the run's second process", every=0.02)
+        wait_until(lambda: len(processes_of(run)) == 2, seconds=30, what="the run's second process", every=0.02)
         assert not is_alive(first)
     finally:
         os.kill(frozen, signal.SIGCONT)
