@@ -142,9 +142,12 @@ def test_children_of_gunicorn_lose_nothing(bucket: Bucket, tmp_path: Path, monke
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
     address = tmp_path / "socket"
     options = ["--bind", f"unix:{address}", "--workers", "2", "--max-requests", "2", "failing"]
-    server = subprocess.Popen([sys.executable, "-m", "gunicorn", *options], cwd=tmp_path)
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen([sys.executable, "-m", "gunicorn", *options], cwd=tmp_path, stderr=output)
     try:
-        wait_until(address.exists, 30)
+        # It is there before anybody listens on it.
+        wait_until(lambda: "Listening at" in log.read_text(), 30)
         for _ in range(7):
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(30)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from celery import Celery
+
 from embedded import processes
 from embedded.postgres import Postgres
 from embedded.processes import Child, spawn
@@ -61,6 +63,17 @@ class Place:
             command = [part.replace("jobs@", "second@").replace("beat-", "second-beat-") for part in command]
             log = self.stack.logs / "second.log"
             self.second = spawn("second", command, log=log, env=self.stack.console.environment, cwd=ROOT)
+
+    def wait_for_both(self) -> None:
+        """Until each of the two workers for runs takes them: one that was killed is back."""
+        broker = Celery(broker=self.stack.console.environment["REDIS_URL"])
+
+        def take_runs() -> bool:
+            self.supervise()
+            names = {name.partition("@")[0] for answer in broker.control.ping(timeout=0.5) for name in answer}
+            return {"runs", "second"} <= names
+
+        wait_until(take_runs, seconds=60, what="both workers for runs")
 
     def trigger(self, flow: str = "nightly", seconds: float = 2.0) -> dict[str, Any]:
         """A run, and the file in which its tasks leave their effects."""

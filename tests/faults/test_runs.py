@@ -124,6 +124,7 @@ def test_a_run_begins_again_where_its_deployment_says_so_and_never_twice_at_once
 
 
 def test_the_process_of_a_worker_that_hangs_ends_before_another_begins_the_run(place: Place) -> None:
+    place.wait_for_both()
     run = place.begun("again", seconds=2)
     (first,) = processes_of(run)
     (worker,) = place.stack.rows("SELECT worker FROM runs_run WHERE id = %s", run["id"])[0]
