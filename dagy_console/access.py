@@ -21,7 +21,15 @@ from dagy_console.core.permissions import Permission, Role
 P = Permission
 # Where who is not signed in signs in, or proves who they are: allauth's names, and what stands beside them; and where a
 # signed link leads.
-ENTRANCES = ("account_", "alert_link", "mfa_authenticate", "mfa_login_", "mfa_reauthenticate")
+ENTRANCES = (
+    "account_",
+    "alert_confirm",
+    "alert_link",
+    "alert_stop",
+    "mfa_authenticate",
+    "mfa_login_",
+    "mfa_reauthenticate",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ PAGES = {
     "channels:new": Access(P.NOTIFICATIONS_WRITE),
     "channels:channel": Access(P.NOTIFICATIONS_READ),
     "channels:test": Access(P.NOTIFICATIONS_WRITE),
+    "channels:ask": Access(P.NOTIFICATIONS_WRITE),
     "channels:rotate": Access(P.NOTIFICATIONS_WRITE),
     "channels:delete": Access(P.NOTIFICATIONS_WRITE),
     "rules:list": Access(P.NOTIFICATIONS_READ),
@@ -177,6 +186,7 @@ OPERATIONS = {
     "PATCH /notifications/channels/{channel_id}": Access(P.NOTIFICATIONS_WRITE),
     "DELETE /notifications/channels/{channel_id}": Access(P.NOTIFICATIONS_WRITE),
     "POST /notifications/channels/{channel_id}/test": Access(P.NOTIFICATIONS_WRITE),
+    "POST /notifications/channels/{channel_id}/ask": Access(P.NOTIFICATIONS_WRITE),
     "POST /notifications/channels/{channel_id}/rotate": Access(P.NOTIFICATIONS_WRITE),
     "GET /notifications/rules": Access(P.NOTIFICATIONS_READ),
     "POST /notifications/rules": Access(P.NOTIFICATIONS_WRITE),

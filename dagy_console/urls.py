@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from dagy_console import access, home
 from dagy_console.accounts.team import views as team
+from dagy_console.alerts.channels import by_link
 from dagy_console.alerts.firings import views as alerts
 from dagy_console.api import api
 from dagy_console.core import views as core
@@ -39,6 +40,8 @@ urlpatterns = [
     path("console/", include("dagy_console.accounts.urls")),
     path("console/customers/", include("dagy_console.customers.urls")),
     path("console/audit/", include("dagy_console.audit.urls")),
+    path("alerts/confirm/<str:token>/", by_link.confirm, name="alert_confirm"),
+    path("alerts/stop/<str:token>/", by_link.stop, name="alert_stop"),
     path("alerts/<str:token>/", alerts.by_link, name="alert_link"),
     path("accounts/invitations/<str:token>/", team.invitation, name="account_invitation"),
     path("", include("dagy_console.accounts.account_urls")),

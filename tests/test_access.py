@@ -122,6 +122,7 @@ GIVEN_PAGES |= {
     "channels:new": ("GET", {}, 200),
     "channels:channel": ("GET", {}, 200),
     "channels:test": ("POST", {}, 302),
+    "channels:ask": ("POST", {}, 302),
     "channels:rotate": ("POST", {}, 409),
     "channels:delete": ("POST", {}, 302),
     "deliveries:list": ("GET", {}, 200),
@@ -187,6 +188,7 @@ GIVEN_OPERATIONS = {
     "PATCH /notifications/channels/{channel_id}": ({"name": "Other"}, 200),
     "DELETE /notifications/channels/{channel_id}": ({}, 204),
     "POST /notifications/channels/{channel_id}/test": ({}, 202),
+    "POST /notifications/channels/{channel_id}/ask": ({}, 409),
     "POST /notifications/channels/{channel_id}/rotate": ({}, 409),
     "GET /notifications/rules": ({}, 200),
     "POST /notifications/rules/preview": (
@@ -283,6 +285,7 @@ ARGUMENTS = {
     "alerts:resolve": "alert",
     "channels:channel": "channel",
     "channels:test": "channel",
+    "channels:ask": "channel",
     "channels:rotate": "channel",
     "channels:delete": "channel",
     "deliveries:resend": "delivery",

@@ -28,7 +28,7 @@ from dagy_console.accounts.team.selectors import visible_to as members_visible_t
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.deliveries import services as deliveries
 from dagy_console.alerts.firings import services as firings
-from dagy_console.alerts.models import Alert, Channel, Delivery, Rule, Silence
+from dagy_console.alerts.models import Alert, Channel, Delivery, Recipient, Rule, Silence
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, RULES, SILENCES
@@ -101,7 +101,7 @@ def a_trace(bucket, indexed):
 
 
 def test_every_service_that_changes_something_records_it(as_actor, browse, alice, bob, a_trace, bucket, settings):
-    settings.ARTIFACTS_BUCKET = bucket.name
+    settings.ARTIFACTS_BUCKET, settings.MAIL = bucket.name, {"backend": "django.core.mail.backends.locmem.EmailBackend"}
     actor = as_actor(alice)
     data, sha256 = bundle()
 
@@ -202,6 +202,7 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         rules.delete_rule: lambda: rules.delete_rule(actor=actor, rule_id=Rule.objects.get().pk),
         deliveries.resend: lambda: _resend(actor),
         channels.delete_channel: lambda: channels.delete_channel(actor=actor, channel_id=Channel.objects.get().pk),
+        channels.ask_recipients: lambda: _ask(actor),
         secrets.keep_secret: lambda: secrets.keep_secret(
             actor=actor, org_id="org_blue", name="DB_PASSWORD", value="correct horse"
         ),
@@ -235,6 +236,12 @@ def _firing():
     return Alert.objects.create(
         rule=Rule.objects.get(), organization_id="org_blue", status="firing", value=1, peak=1, since=timezone.now()
     )
+
+
+def _ask(actor):
+    asked = Channel.objects.create(name="Mail", channel_type="email")
+    Recipient.objects.create(channel=asked, address="ops@blue.example")
+    channels.ask_recipients(actor=actor, channel_id=asked.pk)
 
 
 def _resend(actor):

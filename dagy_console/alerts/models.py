@@ -32,6 +32,8 @@ class Channel(models.Model):
     is_last_resort = models.BooleanField(default=False)
     # What it answered last where that was a refusal, and since when; "" where it works.
     problem = models.TextField(blank=True, default="")
+    # Whose refusal that is, where a channel has several recipients.
+    problem_of = models.TextField(blank=True, default="")
     failing_since = models.DateTimeField(null=True)
     proven_at = models.DateTimeField(null=True)
     # Since its receiver said that it is gone for good; null where it is told things.
@@ -72,6 +74,32 @@ class Channel(models.Model):
         return self.organization_id or ""
 
 
+class Recipient(models.Model):
+    """An address of an email channel. It gets mails from when its owner said yes until they say stop."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="recipients")
+    address = models.TextField()
+    # Whether the channel's config names it: what its owner said is kept where it does no more.
+    is_listed = models.BooleanField(default=True)
+    asked_at = models.DateTimeField(null=True)
+    confirmed_at = models.DateTimeField(null=True)
+    stopped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["channel", "address"], name="one_recipient_of_an_address")]
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def state(self) -> str:
+        """ "stopped", "confirmed" or "asked"."""
+        if self.stopped_at:
+            return "stopped"
+        return "confirmed" if self.confirmed_at else "asked"
+
+
 class DeliveryStatus(models.TextChoices):
     WAITING = "waiting"
     SENT = "sent"
@@ -79,15 +107,18 @@ class DeliveryStatus(models.TextChoices):
 
 
 class Delivery(models.Model):
-    """One message by one channel. Those of the same `subject` go out in the order in which they were written."""
+    """One message by one channel, to one of its recipients where it has several. Those of the same `subject` go out in
+    the order in which they were written."""
 
     # In the order in which they were written.
     number = models.BigAutoField(primary_key=True)
     id = models.UUIDField(unique=True, default=uuid.uuid4)
     channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="deliveries")
     organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
-    # A message of the same key is written once for a channel.
+    # A message of the same key is written once for a channel and recipient.
     key = models.TextField()
+    # An address of an email channel; "" of the others, and where there was none to send it to.
+    recipient = models.TextField(blank=True, default="")
     subject = models.TextField()
     message = models.JSONField()
     status = models.TextField(choices=DeliveryStatus.choices, default=DeliveryStatus.WAITING)
@@ -100,7 +131,9 @@ class Delivery(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["channel", "key"], name="one_delivery_of_a_key")]
+        constraints = [
+            models.UniqueConstraint(fields=["channel", "key", "recipient"], name="one_delivery_of_a_key_and_recipient")
+        ]
         indexes = [
             models.Index(fields=["next_at", "number"], condition=models.Q(status="waiting"), name="delivery_in_turn"),
             models.Index(

@@ -17,10 +17,11 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from dagy_console.alerts import recipients
 from dagy_console.alerts.kinds import KINDS
 from dagy_console.alerts.kinds.sending import Sending
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Attempt, Channel, Delivery, DeliveryStatus
+from dagy_console.alerts.models import Attempt, Channel, ChannelType, Delivery, DeliveryStatus
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import SYSTEM
@@ -41,9 +42,16 @@ LONGEST_ANSWER = 2_000
 
 
 def post(channel: Channel, message: Message, *, key: str) -> Delivery:
-    """Write the message, in the transaction that is open; once for a key, however often it is asked for."""
+    """Write the message, in the transaction that is open; once for a key, however often it is asked for. A channel
+    with several recipients has one for each; the first is given."""
+    first, *_ = [_post(channel, recipient, message, key) for recipient in recipients.of(channel)]
+    return first
+
+
+def _post(channel: Channel, recipient: str, message: Message, key: str) -> Delivery:
     delivery, is_new = Delivery.objects.get_or_create(
         channel=channel,
+        recipient=recipient,
         key=key,
         defaults={
             "organization_id": channel.organization_id,
@@ -81,6 +89,7 @@ def due() -> QuerySet[Delivery]:
     """Those that no earlier message of their subject is still before."""
     before = Delivery.objects.filter(
         channel=OuterRef("channel"),
+        recipient=OuterRef("recipient"),
         subject=OuterRef("subject"),
         number__lt=OuterRef("number"),
         status=DeliveryStatus.WAITING,
@@ -95,11 +104,11 @@ def _deliver_next(rows: QuerySet[Delivery]) -> bool | None:
         return None
     # Behind it: who deletes a channel holds it, and waits for what is being sent by it.
     _note(*tried)
-    return tried[1].taken
+    return tried[2].taken
 
 
 @transaction.atomic
-def _try_next(rows: QuerySet[Delivery]) -> tuple[Channel, Sending] | None:
+def _try_next(rows: QuerySet[Delivery]) -> tuple[Channel, str, Sending] | None:
     in_turn = rows.select_for_update(skip_locked=True, of=("self",)).select_related("channel")
     delivery = in_turn.order_by("next_at", "number").first()
     if delivery is None:
@@ -125,7 +134,7 @@ def _try_next(rows: QuerySet[Delivery]) -> tuple[Channel, Sending] | None:
         log.warning("alerts.delivery_dead", delivery=str(delivery.id), channel=str(channel.pk), status=sending.status)
         _to_last_resort(delivery, sending)
     delivery.save(update_fields=["attempts", "status", "next_at", "sent_at", "sent_with"])
-    return channel, sending
+    return channel, delivery.recipient, sending
 
 
 def _try(channel: Channel, delivery: Delivery) -> Sending:
@@ -144,6 +153,8 @@ def _try(channel: Channel, delivery: Delivery) -> Sending:
 
 def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
     """What was opened with an older key of the channel is closed with that one. Raises NotDecryptable."""
+    if channel.channel_type == ChannelType.EMAIL:
+        return recipients.config_for(channel, delivery.recipient)
     if not channel.opens:
         return channel.config
     same = Delivery.objects.filter(channel=channel, subject=delivery.subject).exclude(sent_with="")
@@ -152,20 +163,22 @@ def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
 
 
 @transaction.atomic
-def _note(channel: Channel, sending: Sending) -> None:
-    """How the channel does, for its page and for /health."""
+def _note(channel: Channel, recipient: str, sending: Sending) -> None:
+    """How the channel does, for its page and for /health. That one recipient's mails arrive does not mend another's."""
     rows = Channel.objects.filter(pk=channel.pk)
     if sending.taken:
         if rows.filter(off_since__isnull=False).update(off_since=None):
             _record(Action.CHANNEL_SWITCHED_ON, channel)
-        rows.update(problem="", failing_since=None, proven_at=Now())
+        rows.update(proven_at=Now())
+        rows.filter(problem_of__in=["", recipient]).update(problem="", problem_of="", failing_since=None)
         return
     if channel.off_since:
         # What turned it off stays to be read.
         return
     if sending.status == _GONE and rows.filter(off_since=None).update(off_since=Now()):
         _record(Action.CHANNEL_SWITCHED_OFF, channel)
-    rows.update(problem=storable(f"{sending.status or 'No answer'}: {sending.answer}", 500))
+    problem = storable(f"{sending.status or 'No answer'}: {sending.answer}", 500)
+    rows.update(problem=problem, problem_of=recipient)
     rows.filter(failing_since=None).update(failing_since=Now())
 
 

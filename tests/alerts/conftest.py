@@ -39,13 +39,15 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 
 @pytest.fixture
 def channel(db: None, alice: Any, as_actor: Any, receiver: Receiver) -> Callable[..., Channel]:
-    """Makes one of the platform, or of an organization."""
+    """Makes one of the platform, or of an organization; the addresses of a mail's have said yes."""
 
     def make(kind: str, *, org_id: str = "", name: str = "On-call", **more: Any) -> Channel:
         config = CONFIGS[kind](receiver.url) | more.pop("config", {})
-        return services.create_channel(
+        made = services.create_channel(
             actor=as_actor(alice), org_id=org_id, name=name, channel_type=kind, config=config, **more
         )
+        made.recipients.update(confirmed_at=timezone.now())
+        return made
 
     return make
 

@@ -81,5 +81,5 @@ def test_every_kind_of_message_has_it(kind: str, channel: Any, rule: Any, clock:
     if kind == "slack":
         assert message.act_link in str([block.to_dict() for block in slack._blocks(message)])
     if kind == "email":
-        mail = email._mail(["a@b.example"], message, "k")
+        mail = email._mail("a@b.example", message, "k")
         assert message.act_link in mail.body and message.act_link in str(mail.alternatives)

@@ -21,10 +21,16 @@ from tests.conftest import at_the_same_moment
 
 
 class Server:
-    """An SMTP server; `answer` is what it says to the text of a mail."""
+    """An SMTP server; `answer` is what it says to the text of a mail, and one address it does not know."""
 
     def __init__(self):
-        self.answer, self.taken = "250 OK", []
+        self.answer, self.refused, self.taken = "250 OK", "", []
+
+    async def handle_RCPT(self, server, session, envelope, address, rcpt_options):  # noqa: N802 - the library's name
+        if address == self.refused:
+            return "550 no such user"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server, session, envelope):  # noqa: N802 - the library's name
         if self.answer.startswith("250"):

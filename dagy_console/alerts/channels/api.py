@@ -36,8 +36,19 @@ class ChannelChangeIn(BodyIn):
     is_last_resort: bool | None = None
 
 
+class RecipientOut(Schema):
+    """`state`: asked (nothing is sent there yet), confirmed, stopped (its owner wants no more)."""
+
+    address: str
+    state: str
+    asked_at: str | None
+    confirmed_at: str | None
+    stopped_at: str | None
+
+
 class ChannelOut(Schema):
-    """Secrets are masked. `problem`: what the channel answered last, where it fails; its text for the staff alone.
+    """Secrets are masked. `recipients`: the addresses of an email channel.
+    `problem`: what the channel answered last, where it fails; its text for the staff alone.
     `off_since`: its receiver said that it is gone (410)."""
 
     id: str
@@ -45,6 +56,7 @@ class ChannelOut(Schema):
     name: str
     channel_type: str
     config: dict[str, Any]
+    recipients: list[RecipientOut]
     is_last_resort: bool
     failing_since: str | None
     off_since: str | None
@@ -74,7 +86,7 @@ class ChannelPageOut(Schema):
 @router.get("/notifications/channels", response={200: ChannelPageOut, **PROBLEMS})
 def list_channels(request: ApiRequest, params: Query[ChannelParams]) -> dict[str, Any]:
     """Channels, newest first."""
-    rows = selectors.visible_to(request.actor)
+    rows = selectors.visible_to(request.actor).prefetch_related("recipients")
     return list_page(CHANNELS, params, rows, out=lambda channel: channel_out(channel, request.actor))
 
 
@@ -112,6 +124,17 @@ def test_channel(request: ApiRequest, channel_id: UUID) -> Status[dict[str, Any]
     """Send a message that says it is a test; the delivery tells what came of it."""
     delivery = services.test_channel(actor=request.actor, channel_id=channel_id)
     return Status(202, delivery_out(delivery, request.actor))
+
+
+@router.post(
+    "/notifications/channels/{channel_id}/ask",
+    idempotent=True,
+    response={202: ChannelOut, **PROBLEMS, **problems(409)},
+)
+def ask_recipients(request: ApiRequest, channel_id: UUID) -> Status[dict[str, Any]]:
+    """Mail the link by which an address is confirmed once more, to each that has not answered."""
+    channel = services.ask_recipients(actor=request.actor, channel_id=channel_id)
+    return Status(202, channel_out(channel, request.actor))
 
 
 @router.post(

@@ -5,7 +5,7 @@ from typing import Any
 from django.urls import reverse
 
 from dagy_console.alerts.kinds import KINDS
-from dagy_console.alerts.models import Channel, ChannelType
+from dagy_console.alerts.models import Channel, ChannelType, Recipient
 from dagy_console.core.actors import Actor
 from dagy_console.core.encryption import NotDecryptable
 from dagy_console.core.times import to_rfc3339
@@ -20,6 +20,7 @@ def channel_out(channel: Channel, actor: Actor) -> dict[str, Any]:
         "name": channel.name,
         "channel_type": channel.channel_type,
         "config": _config(channel),
+        "recipients": [_recipient_out(one) for one in _listed(channel)],
         "is_last_resort": channel.is_last_resort,
         "failing_since": to_rfc3339(channel.failing_since) if channel.failing_since else None,
         "off_since": to_rfc3339(channel.off_since) if channel.off_since else None,
@@ -47,6 +48,24 @@ def channel_row(channel: Channel, query: Query | None = None) -> dict[str, Any]:
         "created_at": channel.created_at,
         "created_by": visible(channel.created_by),
     }
+
+
+def recipients_of(channel: Channel) -> list[dict[str, Any]]:
+    """Of an email channel: each address, and what its owner said."""
+    return [
+        {"address": visible(one.address), "state": one.state, "at": one.stopped_at or one.confirmed_at or one.asked_at}
+        for one in _listed(channel)
+    ]
+
+
+def _listed(channel: Channel) -> list[Recipient]:
+    return sorted((one for one in channel.recipients.all() if one.is_listed), key=lambda one: one.address)
+
+
+def _recipient_out(recipient: Recipient) -> dict[str, Any]:
+    times = {name: getattr(recipient, name) for name in ("asked_at", "confirmed_at", "stopped_at")}
+    told = {name: to_rfc3339(at) if at else None for name, at in times.items()}
+    return {"address": recipient.address, "state": recipient.state} | told
 
 
 def problem_for(channel: Channel, actor: Actor) -> str | None:

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import outbox
+from dagy_console.alerts import outbox, recipients
 from dagy_console.alerts.channels import selectors
 from dagy_console.alerts.kinds import KINDS, webhook
 from dagy_console.alerts.messages import Event, Message
@@ -44,6 +44,7 @@ def create_channel(
     if others.count() >= MOST:
         raise Invalid.field("name", f"can't be added: there are {MOST} channels already. Delete one that is not used")
     channel.save()
+    recipients.follow(channel, by=actor.email)
     _record(Action.CHANNEL_CREATED, channel, actor=actor, after=snapshot(channel))
     return channel
 
@@ -63,11 +64,14 @@ def change_channel(*, actor: Actor, channel_id: uuid.UUID, **changes: Any) -> Ch
     if changed_config:
         kept = {name: value for name, value in channel.config.items() if "secret" in name}
         channel.config = KINDS[channel.channel_type].checked(kept | changes["config"])
-        channel.problem, channel.failing_since, channel.off_since, channel.proven_at = "", None, None, None
+        channel.problem = channel.problem_of = ""
+        channel.failing_since = channel.off_since = channel.proven_at = None
     after = snapshot(channel) | ({"config_changed": True} if changed_config else {})
     if after == before:
         return channel
     channel.save()
+    if changed_config:
+        recipients.follow(channel, by=actor.email)
     _record(Action.CHANNEL_CHANGED, channel, actor=actor, before=before, after=after)
     return channel
 
@@ -116,6 +120,17 @@ def test_channel(*, actor: Actor, channel_id: uuid.UUID) -> Delivery:
         org_id=channel.org_id,
     )
     return outbox.post(channel, message, key=test)
+
+
+@transaction.atomic
+def ask_recipients(*, actor: Actor, channel_id: uuid.UUID) -> Channel:
+    """Mail the link by which it is confirmed once more to each address that has not answered.
+
+    Raises PermissionDenied, NotFound, Conflict (nobody is to be asked now), Invalid (one was asked too often).
+    """
+    channel = _locked(actor, channel_id)
+    recipients.ask_again(channel, actor=actor)
+    return channel
 
 
 def snapshot(channel: Channel) -> dict[str, Any]:

@@ -8,18 +8,23 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dagy_console.accounts.sudo import sudo_required
+from dagy_console.alerts import recipients
 from dagy_console.alerts.channels import presenting, selectors, services
 from dagy_console.alerts.channels.forms import ChannelForm
 from dagy_console.alerts.deliveries import selectors as deliveries
 from dagy_console.alerts.deliveries.presenting import delivery_row
-from dagy_console.alerts.models import Channel
+from dagy_console.alerts.models import Channel, ChannelType
 from dagy_console.alerts.search import CHANNELS
-from dagy_console.core.errors import Invalid
+from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
 from dagy_console.listing.page import search_page
 
 SHOWN = 10
+_NEXT = (
+    "The channel was made. Send a test message by it.",
+    "The channel was made. Addresses that are new here get a mail that asks them first.",
+)
 
 
 @require_safe
@@ -57,7 +62,7 @@ def _made(request: ConsoleRequest, channel: Channel) -> HttpResponse:
     """A webhook's secret is shown here and nowhere else; of the others there is none that was not given."""
     secret = channel.config.get("secret")
     if secret is None:
-        messages.success(request, "The channel was made. Send a test message by it.")
+        messages.success(request, _NEXT[channel.channel_type == ChannelType.EMAIL])
         return redirect("channels:channel", channel.pk)
     return _secret(request, channel, secret)
 
@@ -97,6 +102,8 @@ def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict
         "nav": "alerts",
         "form": form,
         "channel": presenting.channel_row(found),
+        "recipients": presenting.recipients_of(found),
+        "is_waiting": recipients.waiting(found).exists(),
         "problem": presenting.problem_for(found, request.actor),
         "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.org_id),
         "deliveries": [delivery_row(row, request.actor) for row in rows.order_by("-number")[:SHOWN]],
@@ -107,6 +114,17 @@ def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict
 def test_channel(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpResponse:
     services.test_channel(actor=request.actor, channel_id=channel_id)
     messages.success(request, "A test message is on its way. What came of it stands below.")
+    return redirect("channels:channel", channel_id)
+
+
+@require_POST
+def ask_recipients(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpResponse:
+    try:
+        services.ask_recipients(actor=request.actor, channel_id=channel_id)
+    except (Conflict, Invalid) as error:
+        messages.info(request, error.detail)
+    else:
+        messages.success(request, "The link was sent again, to who has not answered.")
     return redirect("channels:channel", channel_id)
 
 

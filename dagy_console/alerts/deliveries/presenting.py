@@ -26,6 +26,7 @@ class DeliveryOut(Schema):
     org_id: str | None
     channel_id: str
     channel: str
+    recipient: str | None
     key: str
     subject: str
     event: str
@@ -43,6 +44,7 @@ def delivery_out(delivery: Delivery, actor: Actor) -> dict[str, Any]:
         "org_id": delivery.organization_id,
         "channel_id": str(delivery.channel_id),
         "channel": delivery.channel.name,
+        "recipient": delivery.recipient or None,
         "key": delivery.key,
         "subject": delivery.subject,
         "event": delivery.message["event"],
@@ -61,6 +63,7 @@ def delivery_row(delivery: Delivery, actor: Actor, query: Query | None = None) -
         "title": visible(delivery.message["title"]),
         "event": delivery.message["event"],
         "channel": visible(delivery.channel.name),
+        "recipient": visible(delivery.recipient),
         "channel_url": reverse("channels:channel", args=[delivery.channel_id]),
         "org_id": delivery.organization_id,
         "status": delivery.status,
