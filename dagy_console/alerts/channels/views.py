@@ -98,10 +98,13 @@ def channel(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpResponse:
 
 def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict[str, object]:
     rows = deliveries.with_attempts(deliveries.visible_to(request.actor).filter(channel=found))
+    row = presenting.channel_row(found)
     return {
         "nav": "alerts",
         "form": form,
-        "channel": presenting.channel_row(found),
+        "channel": row,
+        # Its addresses are shown with what each said.
+        "facts": {name: value for name, value in row["config"].items() if name != "to"},
         "recipients": presenting.recipients_of(found),
         "is_waiting": recipients.waiting(found).exists(),
         "problem": presenting.problem_for(found, request.actor),
