@@ -294,6 +294,10 @@ PAGERDUTY_URL = env.text("DAGY_PAGERDUTY_URL", "https://events.pagerduty.com").r
 # Told each minute in which rules were checked, so that somebody outside notices where they are not.
 PING_URL = env.text("DAGY_PING_URL", "")
 
+# --- Metrics ---------------------------------------------------------------------------------------------------------
+# Who brings it may read /metrics; without one, whoever asks from an internal address.
+METRICS_TOKEN = env.text("DAGY_METRICS_TOKEN", "")
+
 # --- Headers ---------------------------------------------------------------------------------------------------------
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS and TRUSTED_PROXIES else None
@@ -301,7 +305,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "no-referrer"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
-SECURE_REDIRECT_EXEMPT = [r"^health"]
+SECURE_REDIRECT_EXEMPT = [r"^health", r"^metrics$"]
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

@@ -45,6 +45,7 @@ urlpatterns = [
     path("alerts/<str:token>/", alerts.by_link, name="alert_link"),
     path("accounts/invitations/<str:token>/", team.invitation, name="account_invitation"),
     path("", include("dagy_console.accounts.account_urls")),
+    path("metrics", core.metrics_report),
     path("health", core.health_report),
     path("health/live", core.health_live),
     path("", api.urls),

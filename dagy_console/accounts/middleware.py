@@ -21,7 +21,7 @@ from dagy_console.accounts.suspended import suspended_response
 from dagy_console.core.actors import Actor
 from dagy_console.core.http import POLL, is_api, redirect_to_sign_in
 
-_WITHOUT_ACTOR = ("/health", "/static/", "/docs", "/openapi.json")
+_WITHOUT_ACTOR = ("/health", "/metrics", "/static/", "/docs", "/openapi.json")
 
 
 class ActorMiddleware:

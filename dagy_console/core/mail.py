@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.template import Context, Engine
 from django.utils import timezone
@@ -89,6 +89,12 @@ def check() -> tuple[Status, str]:
     if late or given_up:
         return Status.DEGRADED, f"{counted(late, 'mail')} late, {given_up} given up in the last day"
     return Status.HEALTHY, "no mail is late"
+
+
+def lag() -> float:
+    """Seconds that the oldest mail has waited."""
+    oldest = OutgoingMail.objects.filter(next_at__isnull=False).aggregate(Min("created_at"))["created_at__min"]
+    return (timezone.now() - oldest).total_seconds() if oldest else 0
 
 
 def _hand_over(mail_id: int) -> None:

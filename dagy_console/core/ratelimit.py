@@ -22,7 +22,7 @@ from dagy_console.core.problems import error_response
 
 log = structlog.get_logger(__name__)
 # The bucket's events come as often as there are exceptions, and whoever has not their token is refused for nothing.
-_FREE = ("/health", "/docs", "/openapi.json", "/static/", "/admin/exceptions/events")
+_FREE = ("/health", "/metrics", "/docs", "/openapi.json", "/static/", "/admin/exceptions/events")
 _TIMEOUT_SECONDS = 0.2
 
 # A credential has a bucket of its own once it has proved good. Until then its caller's network pays: else every

@@ -4,9 +4,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 import dagy_console
-from dagy_console.core import health
+from dagy_console.core import health, metrics
 from dagy_console.core.http import read_only
 from dagy_console.core.times import to_rfc3339
 
@@ -34,6 +35,14 @@ def health_report(request: HttpRequest) -> JsonResponse:
 def health_live(request: HttpRequest) -> JsonResponse:
     """This process answers."""
     return JsonResponse({"status": "healthy"})
+
+
+@read_only
+def metrics_report(request: HttpRequest) -> HttpResponse:
+    """The figures, as text. Raises NotAuthenticated."""
+    metrics.require_reader(request)
+    told = generate_latest(metrics.registry())
+    return HttpResponse(told, content_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
 
 
 @require_POST

@@ -7,7 +7,8 @@ class ExceptionsConfig(AppConfig):
 
     def ready(self) -> None:
         from dagy_console.alerts.measures import register
-        from dagy_console.core import health, jobs, navigation, partitions
+        from dagy_console.core import health, jobs, metrics, navigation, partitions
+        from dagy_console.core.metrics import Gauge
         from dagy_console.core.permissions import Permission
         from dagy_console.exceptions import customers, measures, models, runs
         from dagy_console.exceptions.deletions import running, services
@@ -27,6 +28,7 @@ class ExceptionsConfig(AppConfig):
         )
         partitions.PARTITIONED.add(models.Trace._meta.db_table)
         rollups.register(TRACES, models.Trace.objects.all)
+        metrics.register(Gauge("dagy_trace_index_lag_seconds", "Since the bucket was looked at last.", status.behind))
         health.register("trace index", status.check)
         jobs.register(services.JOB, model=models.DeletionJob, run=running.run, ended=services.record_end)
         customers.register()

@@ -19,6 +19,7 @@ from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.index.indexing import put_traces
 from dagy_console.exceptions.models import IndexState
 from embedded.inbox.receiver import Receiver
+from tests.core.test_mail import server as smtp  # noqa: F401 - a fixture of all tests here
 from tests.traces import NOW, a_trace
 
 CONFIGS: dict[str, Callable[[str], dict[str, Any]]] = {

@@ -18,13 +18,12 @@ from dagy_console.core import mail
 from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.models import OutgoingMail
 from tests.alerts.conftest import a_message, due_now, send
-from tests.core.test_mail import server as smtp  # noqa: F401 - a fixture
 
 Mailed = Callable[..., Channel]
 
 
 @pytest.fixture
-def mailed(bob: User, as_actor: Any, smtp: Any) -> Mailed:  # noqa: F811
+def mailed(bob: User, as_actor: Any, smtp: Any) -> Mailed:
     """Makes an email channel of an organization, of which nobody has said yes."""
 
     def make(*to: str, name: str = "Mail") -> Channel:
@@ -36,7 +35,7 @@ def mailed(bob: User, as_actor: Any, smtp: Any) -> Mailed:  # noqa: F811
     return make
 
 
-def mails(smtp: Any) -> list[tuple[str, Any]]:  # noqa: F811
+def mails(smtp: Any) -> list[tuple[str, Any]]:
     """What the server took, the outbox of the console's own mails sent first."""
     mail.deliver_due()
     return [(to, message) for (to,), message in smtp.taken]
@@ -52,7 +51,7 @@ def link_in(message: Any, kind: str) -> str:
 def test_a_new_address_is_asked_and_gets_nothing_before_its_owner_said_yes(
     mailed: Mailed,
     smtp: Any,
-    client: Client,  # noqa: F811
+    client: Client,
 ) -> None:
     made = mailed()
     refused = send(made)
@@ -80,7 +79,7 @@ def test_who_signs_in_here_is_not_asked_but_only_for_what_is_of_their_own_organi
 def test_each_gets_a_mail_of_its_own_and_one_that_is_refused_costs_no_other(
     mailed: Mailed,
     smtp: Any,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = mailed("a@blue.example", "b@blue.example")
     made.recipients.update(confirmed_at=timezone.now())
@@ -102,7 +101,7 @@ def test_each_gets_a_mail_of_its_own_and_one_that_is_refused_costs_no_other(
     assert len({message["Message-ID"] for _, message in smtp.taken}) == 3
 
 
-def test_a_mail_says_how_to_stop_it_in_the_way_of_mail_programs(mailed: Mailed, smtp: Any) -> None:  # noqa: F811
+def test_a_mail_says_how_to_stop_it_in_the_way_of_mail_programs(mailed: Mailed, smtp: Any) -> None:
     made = mailed()
     made.recipients.update(confirmed_at=timezone.now())
     send(made)
@@ -124,7 +123,7 @@ def test_who_named_an_address_that_wants_no_more_can_not_make_it_take_mails_agai
     mailed: Mailed,
     bob: User,
     as_actor: Any,
-    smtp: Any,  # noqa: F811
+    smtp: Any,
 ) -> None:
     made = mailed()
     recipients.stop(made.recipients.get(), actor=as_actor(bob))
@@ -154,7 +153,7 @@ def test_a_link_is_sent_again_after_a_while_and_nobody_is_asked_without_end(
         services.ask_recipients(actor=as_actor(bob), channel_id=made.pk)
 
 
-def test_a_changed_or_old_link_does_nothing(mailed: Mailed, smtp: Any, client: Client) -> None:  # noqa: F811
+def test_a_changed_or_old_link_does_nothing(mailed: Mailed, smtp: Any, client: Client) -> None:
     made = mailed()
     link = link_in(mails(smtp)[0][1], "confirm")
     assert client.post(link.replace("confirm", "stop")).status_code == 404

@@ -19,7 +19,6 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.health import Status
 from tests.alerts.conftest import a_message, due_now, send
 from tests.conftest import _person, at_the_same_moment
-from tests.core.test_mail import server as smtp  # noqa: F401 - a fixture
 
 
 def test_a_channel_can_be_deleted_while_a_message_is_being_sent_by_it(
@@ -128,7 +127,7 @@ def test_pagerduty_opens_and_closes_one_alert_and_a_test_wakes_nobody(
     )
 
 
-def test_mails_of_one_alert_are_one_thread_in_text_and_html(channel: Any, smtp: Any) -> None:  # noqa: F811
+def test_mails_of_one_alert_are_one_thread_in_text_and_html(channel: Any, smtp: Any) -> None:
     made = channel("email")
     assert send(made, a_message(text="<b>bold</b>"), key="k1").status == "sent"
     assert send(made, a_message(event=Event.RESOLVED), key="k2").status == "sent"
@@ -141,12 +140,12 @@ def test_mails_of_one_alert_are_one_thread_in_text_and_html(channel: Any, smtp: 
     assert "&lt;b&gt;bold&lt;/b&gt;" in first.get_body(("html",)).get_content()
 
 
-def test_a_header_of_a_mail_can_be_added_by_nobody(channel: Any, smtp: Any) -> None:  # noqa: F811
+def test_a_header_of_a_mail_can_be_added_by_nobody(channel: Any, smtp: Any) -> None:
     assert send(channel("email"), a_message(title="x\r\nBcc: all@evil.example")).status == "sent"
     assert smtp.taken[0][1]["Bcc"] is None
 
 
-def test_a_mail_server_that_refuses_for_good_is_not_asked_again(channel: Any, smtp: Any) -> None:  # noqa: F811
+def test_a_mail_server_that_refuses_for_good_is_not_asked_again(channel: Any, smtp: Any) -> None:
     smtp.answer = "550 no such user"
     delivery = send(channel("email"))
     assert (delivery.status, Attempt.objects.get().status) == ("dead", 550)

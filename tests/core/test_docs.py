@@ -9,7 +9,7 @@ from dagy_console.accounts.search import API_KEYS, IMPERSONATIONS, MEMBERS, SESS
 from dagy_console.api import api
 from dagy_console.audit.actions import Action
 from dagy_console.audit.search import ENTRIES
-from dagy_console.core import health
+from dagy_console.core import health, metrics
 from dagy_console.core.permissions import ROLE_PERMISSIONS, SUPER_ADMIN_PERMISSIONS, Permission, Role
 from dagy_console.customers.search import CUSTOMERS
 from dagy_console.exceptions.search import GROUPS, TRACES
@@ -53,7 +53,7 @@ def test_every_endpoint_is_listed() -> None:
     }
     schema = api.get_openapi_schema()
     real = {f"{method.upper()} {path}" for path, methods in schema["paths"].items() for method in methods}
-    aliases, not_in_the_schema = {"GET /users/me"}, {"GET /health"}
+    aliases, not_in_the_schema = {"GET /users/me"}, {"GET /health", "GET /metrics"}
     assert methods_and_paths - not_in_the_schema == {re.sub(r"\{\w+\}", "{id}", path) for path in real - aliases}
 
 
@@ -86,6 +86,11 @@ def test_every_key_of_the_other_lists_is_listed() -> None:
 def test_every_health_component_is_listed() -> None:
     text = (DOCS / "operating.md").read_text()
     assert all(f"`{name}`" in text for name in health.names())
+
+
+def test_every_metric_is_listed() -> None:
+    text = (DOCS / "operating.md").read_text().split("\n## Metrics\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"`(dagy_\w+)", text)) == metrics.names()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -32,7 +32,11 @@ class ChannelForm(forms.Form):
         widget=forms.TextInput(attrs=_SECRET),
         help_text="Of an incoming webhook: https://hooks.slack.com/services/…",
     )
-    to = forms.CharField(label="Email: addresses", required=False, help_text="One or several, with commas between. Who does not sign in here is asked first, by a mail.")
+    to = forms.CharField(
+        label="Email: addresses",
+        required=False,
+        help_text="One or several, with commas between. Who does not sign in here is asked first, by a mail.",
+    )
     url = forms.CharField(
         label="Webhook: URL", required=False, help_text="Gets JSON, signed after the Standard Webhooks specification."
     )

@@ -39,6 +39,11 @@ def index_status() -> IndexStatus:
     return IndexStatus(True, complete, behind, state.problem or None, text, state.checked_at)
 
 
+def behind() -> int | None:
+    """Seconds since the bucket was last looked at; None where it never was."""
+    return index_status().behind_seconds
+
+
 def check() -> tuple[Status, str]:
     status = index_status()
     if not status.configured:
