@@ -174,6 +174,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": crontab(hour=3, minute=50),
         "options": {"expires": 3600},
     },
+    "catch-up": {"task": "alerts.catch_up", "schedule": 30, "options": {"expires": 30}},
+    "tell-ended-silences": {"task": "alerts.tell_ended_silences", "schedule": 60, "options": {"expires": 60}},
     "ping": {"task": "alerts.ping", "schedule": 60, "options": {"expires": 60}},
     "check-health": {"task": "core.check_health", "schedule": 10, "options": {"expires": 10}},
     "beat-heartbeat": {"task": "core.heartbeat", "schedule": 10, "options": {"expires": 10}},

@@ -30,6 +30,7 @@ def begin(now: datetime) -> None:
         return
     if state.began_at and now - state.began_at > timedelta(seconds=LATE_SECONDS):
         state.away_seconds, state.away_until = (now - state.began_at).total_seconds(), now
+        state.missed_from = state.missed_from or state.began_at
     state.began_at = max(now, state.began_at or now)
     state.save()
 

@@ -28,18 +28,23 @@ MOST_BUCKETS = 60_000
 COARSER = (1, 6, 60)
 
 NO_DATA = float("nan")
-# Moments at which a value changes, and what it is from then on.
+# Moments at which a value changes, and what it is from then on; and that for each value of the dimensions.
 Steps = list[tuple[datetime, float]]
+Series = dict[tuple[str, ...], Steps]
 
 
 @dataclass(frozen=True, slots=True)
 class Firing:
     """`until` is None where it would still fire."""
 
-    label: str
+    dimensions: dict[str, str]
     since: datetime
     until: datetime | None
     peak: float
+
+    @property
+    def label(self) -> str:
+        return lifecycle.label_of(self.dimensions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,28 +67,42 @@ class History:
 
 def history(rule: Rule, now: datetime, *, days: int = DAYS) -> History:
     """Raises Invalid where it has none, or can't be looked at in time."""
-    measure = measures.get(rule.measure)
-    if not measure.has_history:
-        raise Invalid.field("measure", f"{measure.name} has no history: it is what is found at a check")
     end = now.replace(microsecond=0) - timedelta(seconds=now.second % checking.CHECK_SECONDS)
     start = end - timedelta(days=days)
-    if isinstance(measure, RowsMeasure) and measure.adds_up:
-        step, series = _by_buckets(measure, rule, start, end)
-    else:
-        step, series = _by_moments(measure, rule, start, end)
-    series = series or {"": []}
-    firings = [firing for label, steps in series.items() for firing in _firings(rule, label, steps, end, step)]
+    step, series = _looked_back(rule, start, end)
     return History(
         start,
         end,
         step,
-        sorted(firings, key=lambda firing: firing.since, reverse=True),
+        sorted(_all_firings(rule, series, end, step), key=lambda firing: firing.since, reverse=True),
         _points(rule, series, start, end),
         _share(rule, series, start, end),
     )
 
 
-def _by_buckets(measure: RowsMeasure, rule: Rule, start: datetime, end: datetime) -> tuple[timedelta, dict[str, Steps]]:
+def firings(rule: Rule, start: datetime, end: datetime) -> list[Firing]:
+    """When it would have fired from then to then. Raises Invalid as `history` does."""
+    step, series = _looked_back(rule, start, end)
+    return list(_all_firings(rule, series, end, step))
+
+
+def _looked_back(rule: Rule, start: datetime, end: datetime) -> tuple[timedelta, Series]:
+    measure = measures.get(rule.measure)
+    if not measure.has_history:
+        raise Invalid.field("measure", f"{measure.name} has no history: it is what is found at a check")
+    if isinstance(measure, RowsMeasure) and measure.adds_up:
+        step, series = _by_buckets(measure, rule, start, end)
+    else:
+        step, series = _by_moments(measure, rule, start, end)
+    return step, series or {(): []}
+
+
+def _all_firings(rule: Rule, series: Series, end: datetime, step: timedelta) -> Iterator[Firing]:
+    for key, steps in series.items():
+        yield from _firings(rule, _dimensions(rule, key), steps, end, step)
+
+
+def _by_buckets(measure: RowsMeasure, rule: Rule, start: datetime, end: datetime) -> tuple[timedelta, Series]:
     windows = 2 if rule.op == Op.CHANGE else 1
     window = timedelta(seconds=rule.window_seconds)
     asked = Asked(rule.query, rule.org_id, tuple(rule.group_by), start - windows * window, end)
@@ -93,7 +112,7 @@ def _by_buckets(measure: RowsMeasure, rule: Rule, start: datetime, end: datetime
         by_key[key].append((at, count))
     if not by_key and not rule.group_by:
         by_key[()] = []
-    return step, {_label(rule, key): _slid(rule, buckets, start, end, step) for key, buckets in by_key.items()}
+    return step, {key: _slid(rule, buckets, start, end, step) for key, buckets in by_key.items()}
 
 
 def _as_fine_as_can_be(
@@ -130,34 +149,35 @@ def _slid(
     return [(moment, value(moment)) for moment in sorted({start, *(one for one in moments if start < one <= end)})]
 
 
-def _by_moments(measure: Measure, rule: Rule, start: datetime, end: datetime) -> tuple[timedelta, dict[str, Steps]]:
-    step = (end - start) / MOMENTS
-    moments = [start + step * number for number in range(MOMENTS + 1)]
+def _by_moments(measure: Measure, rule: Rule, start: datetime, end: datetime) -> tuple[timedelta, Series]:
+    count = max(1, min(MOMENTS, (end - start) // checking.every(rule)))
+    step = (end - start) / count
+    moments = [start + step * number for number in range(count + 1)]
     current = measure.values([checking.asked(rule, moment) for moment in moments])
     window = timedelta(seconds=rule.window_seconds)
     changes = rule.op == Op.CHANGE
     earlier = measure.values([checking.asked(rule, moment - window) for moment in moments]) if changes else current
-    found: list[dict[str, float]] = []
+    found: list[dict[tuple[str, ...], float]] = []
     for values, before in zip(current, earlier, strict=True):
         if isinstance(values, Broken) or isinstance(before, Broken):
             raise Invalid.field("query", values.problem if isinstance(values, Broken) else "can't be looked back at")
-        found.append({_label(rule, key): checking.compared(rule, one, before.get(key)) for key, one in values.items()})
-    labels = {label for values in found for label in values} | (set() if rule.group_by else {""})
-    return step, {label: list(_with_gaps(rule, label, zip(moments, found, strict=True))) for label in labels}
+        found.append({key: checking.compared(rule, one, before.get(key)) for key, one in values.items()})
+    keys = {key for values in found for key in values} | (set() if rule.group_by else {()})
+    return step, {key: list(_with_gaps(rule, key, zip(moments, found, strict=True))) for key in keys}
 
 
 def _with_gaps(
-    rule: Rule, label: str, found: Iterable[tuple[datetime, dict[str, float]]]
+    rule: Rule, key: tuple[str, ...], found: Iterable[tuple[datetime, dict[tuple[str, ...], float]]]
 ) -> Iterator[tuple[datetime, float]]:
     """NO_DATA where there is none, or what was before it."""
     last = NO_DATA
     for moment, values in found:
-        last = values.get(label, last if rule.no_data == NoData.KEEP else NO_DATA)
+        last = values.get(key, last if rule.no_data == NoData.KEEP else NO_DATA)
         yield moment, last
 
 
-def _label(rule: Rule, key: tuple[str, ...]) -> str:
-    return lifecycle.label_of(dict(zip(rule.group_by, key, strict=True)))
+def _dimensions(rule: Rule, key: tuple[str, ...]) -> dict[str, str]:
+    return dict(zip(rule.group_by, key, strict=True)) if key else {}
 
 
 def _spans(rule: Rule, steps: Steps) -> Iterator[tuple[datetime, datetime | None, float]]:
@@ -180,7 +200,7 @@ def _holds(rule: Rule, value: float) -> bool:
     return lifecycle.is_breach(rule, value)
 
 
-def _firings(rule: Rule, label: str, steps: Steps, end: datetime, step: timedelta) -> Iterator[Firing]:
+def _firings(rule: Rule, dimensions: dict[str, str], steps: Steps, end: datetime, step: timedelta) -> Iterator[Firing]:
     """As the checks have it: one that flaps is held open, and goes on where the condition holds again meanwhile."""
     wait = -(-timedelta(seconds=rule.for_seconds) // step) * step
     fired: list[datetime] = []
@@ -197,7 +217,7 @@ def _firings(rule: Rule, label: str, steps: Steps, end: datetime, step: timedelt
         if began is None or began + wait >= over:
             continue
         fired = [at for at in fired if at > began + wait - FLAPS_WITHIN] + [began + wait]
-        firing = Firing(label, began + wait, until, worst)
+        firing = Firing(dimensions, began + wait, until, worst)
         if len(fired) < FLAPS:
             yield firing
         else:
@@ -216,7 +236,7 @@ def _watched_from(rule: Rule, since: datetime, until: datetime) -> datetime | No
     return None
 
 
-def _share(rule: Rule, series: dict[str, Steps], start: datetime, end: datetime) -> float:
+def _share(rule: Rule, series: Series, start: datetime, end: datetime) -> float:
     """Of the value of the dimensions for which it held longest."""
     held = [
         sum(((until or end) - since for since, until, _ in _spans(rule, steps)), timedelta())
@@ -225,9 +245,7 @@ def _share(rule: Rule, series: dict[str, Steps], start: datetime, end: datetime)
     return max(held) / (end - start)
 
 
-def _points(
-    rule: Rule, series: dict[str, Steps], start: datetime, end: datetime
-) -> list[tuple[datetime, float | None]]:
+def _points(rule: Rule, series: Series, start: datetime, end: datetime) -> list[tuple[datetime, float | None]]:
     width = (end - start) / POINTS
     worst: list[float | None] = [None] * POINTS
     for steps in series.values():

@@ -13,6 +13,8 @@ class Event(StrEnum):
     TRIGGERED = "triggered"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
+    # It was over before anybody noticed.
+    MISSED = "missed"
     TEST = "test"
 
 

@@ -249,12 +249,15 @@ class Silence(models.Model):
     # Brought forward where it is ended by hand.
     until = models.DateTimeField()
     ended_by = models.TextField(blank=True, default="")
+    # Whether whoever made it was told that it is over.
+    end_told = models.BooleanField(default=False)
     created_by = models.TextField()
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         indexes = [
             models.Index(fields=["until"], name="silence_until"),
+            models.Index(fields=["until"], condition=models.Q(end_told=False), name="silence_end_not_told"),
             models.Index(fields=["-created_at", "-id"], name="silence_newest"),
             models.Index(fields=["organization", "-created_at", "-id"], name="silence_of_organization"),
             GinIndex(OpClass("text", name="gin_trgm_ops"), name="silence_text"),
@@ -333,6 +336,8 @@ class Alert(models.Model):
     told = models.PositiveIntegerField(default=0)
     # How many steps of its rule's escalation were taken.
     escalated = models.PositiveIntegerField(default=0)
+    # It was over before anybody noticed: nobody checked rules then.
+    is_missed = models.BooleanField(default=False)
 
     class Meta:
         constraints = [
@@ -347,6 +352,9 @@ class Alert(models.Model):
             models.Index(fields=["status", "-since", "-id"], name="alert_by_status"),
             models.Index(fields=["organization", "-since", "-id"], name="alert_of_organization"),
             GinIndex(OpClass("label", name="gin_trgm_ops"), name="alert_label"),
+            models.Index(
+                fields=["resolved_at"], condition=models.Q(is_missed=True, told=0), name="alert_missed_not_told"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -368,6 +376,8 @@ class CheckerState(models.Model):
     # How long there was none, and when there was one again.
     away_seconds = models.FloatField(default=0)
     away_until = models.DateTimeField(null=True)
+    # Since when what fired and was over meanwhile is still to be found; null where nothing is.
+    missed_from = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     rules = models.PositiveIntegerField(default=0)
     seconds = models.FloatField(default=0)

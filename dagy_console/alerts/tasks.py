@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from dagy_console.alerts import checking, heartbeat, outbox
+from dagy_console.alerts import catching_up, checking, heartbeat, outbox
+from dagy_console.alerts.silences import ending
 
 
 @shared_task(name="alerts.check")
@@ -27,6 +28,18 @@ def deliver(delivery_id: str) -> None:
 def deliver_due() -> None:
     """What is to be tried again, and what no worker was told of."""
     outbox.deliver_due()
+
+
+@shared_task(name="alerts.catch_up")
+def catch_up() -> None:
+    """What fired and was over while nobody checked."""
+    catching_up.catch_up()
+
+
+@shared_task(name="alerts.tell_ended_silences")
+def tell_ended_silences() -> None:
+    """Whoever made a silence, that it is over."""
+    ending.tell_ended()
 
 
 @shared_task(name="alerts.ping")

@@ -35,7 +35,7 @@ def test_it_fires_as_long_as_the_window_holds_enough(db: None) -> None:
     began = END - timedelta(days=2)
     traces_at(*(began + number * SECOND for number in range(3)))
     found = history(a_rule(), END)
-    assert found.firings == [Firing("", began + 10 * SECOND, began + 310 * SECOND, 3.0)]
+    assert found.firings == [Firing({}, began + 10 * SECOND, began + 310 * SECOND, 3.0)]
     assert found.share == pytest.approx(300 / (7 * 86_400))
     assert max(value or 0 for _, value in found.points) == found.worst(a_rule()) == 3.0
     assert history(a_rule(for_seconds=120), END).firings[0].since == began + 130 * SECOND

@@ -9,9 +9,10 @@ from django.utils import timezone
 from dagy_console.alerts import checking
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.models import Alert, Delivery, Silence
-from dagy_console.alerts.silences import services
+from dagy_console.alerts.silences import ending, services
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import Conflict, Invalid, PermissionDenied
+from dagy_console.core.models import OutgoingMail
 from dagy_console.listing.language import Term
 from tests.alerts.conftest import MINUTE, NOW, events, traces
 
@@ -193,3 +194,23 @@ def test_from_an_alerts_page_without_javascript(browse: Any, alice: Any, rule: A
     clock(datetime.now(UTC) + timedelta(seconds=60))
     checking.check_due()
     assert "that is over" in Delivery.objects.order_by("number").last().message["text"]
+
+
+def test_who_made_a_silence_is_told_when_it_is_over_unless_they_ended_it(
+    rule: Any, clock: Any, smtp: Any, alice: Any, as_actor: Any
+) -> None:
+    rule()
+    traces(3, NOW - MINUTE)
+    mine = {"text": "rule:*", "created_by": alice.email, "minutes": 600}
+    made, ended, link = silence(Term("rule", "*"), **mine), silence(Term("org", "x"), **mine), silence(Term("org", "y"))
+    checking.check_due()
+    services.end_silence(actor=as_actor(alice), silence_id=ended.pk)
+    Silence.objects.filter(pk=link.pk).update(created_by="a link in On-call")
+    Silence.objects.exclude(pk=ended.pk).update(until=timezone.now() + MINUTE)
+    assert ending.tell_ended() == 0
+    Silence.objects.update(until=timezone.now() - timedelta(seconds=1))
+    assert [ending.tell_ended(), ending.tell_ended()] == [1, 0]
+    (row,) = OutgoingMail.objects.all()
+    assert (row.to, row.subject) == ([alice.email], "Your silence is over: rule:*")
+    assert "kept 1 alert quiet, of which 1 still fires: told from now on" in row.text
+    assert f"/console/alerts/silences/{made.pk}/" in row.text

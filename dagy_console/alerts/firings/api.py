@@ -20,7 +20,7 @@ class AlertParams(ListParams, listing=ALERTS):
 
 
 class AlertOut(Schema):
-    """`deliveries` are told of one alone."""
+    """`deliveries` are told of one alone. `is_missed`: it was over before anybody noticed, and was found afterwards."""
 
     id: str
     rule_id: str
@@ -39,6 +39,7 @@ class AlertOut(Schema):
     acknowledged_by: str | None
     silence_id: str | None
     is_silenced: bool
+    is_missed: bool
     deliveries: list[DeliveryOut] | None
 
 

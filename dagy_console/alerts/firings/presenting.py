@@ -36,6 +36,7 @@ def alert_out(alert: Alert, actor: Actor, deliveries: list[Delivery] | None = No
         "acknowledged_by": alert.acknowledged_by or None,
         "silence_id": str(alert.silence_id) if alert.silence_id else None,
         "is_silenced": alert.is_silenced,
+        "is_missed": alert.is_missed,
         "deliveries": None if deliveries is None else [delivery_out(one, actor) for one in deliveries],
     }
 
@@ -60,6 +61,7 @@ def alert_row(alert: Alert, query: Query | None = None) -> dict[str, Any]:
         "acknowledged_at": alert.acknowledged_at,
         "acknowledged_by": visible(alert.acknowledged_by),
         "is_silenced": alert.is_silenced,
+        "is_missed": alert.is_missed,
         "is_of_storm": alert.storm_id is not None,
         "is_flapping": alert.is_flapping and alert.status == AlertStatus.FIRING,
         "silence_url": reverse("silences:silence", args=[alert.silence_id]) if alert.silence_id else "",

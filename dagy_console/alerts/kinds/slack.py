@@ -22,7 +22,7 @@ from dagy_console.core.errors import Invalid
 
 # Slack's own limits are 150 and 3,000; of all blocks together it takes some 13,000.
 HEADER, SECTION, CONTEXT = 150, 2_900, 1_900
-MARKS = {Event.TRIGGERED: "🔴", Event.ACKNOWLEDGED: "🟡", Event.RESOLVED: "🟢", Event.TEST: "🔔"}
+MARKS = {Event.TRIGGERED: "🔴", Event.ACKNOWLEDGED: "🟡", Event.RESOLVED: "🟢", Event.MISSED: "⚪", Event.TEST: "🔔"}
 
 
 def checked(config: dict[str, Any]) -> dict[str, Any]:

@@ -107,6 +107,8 @@ def _of_alert(rule: Rule, alert: Alert, at: datetime, quiet: hush.Hush) -> Itera
         yield f"Pending since {to_second(alert.since)}: it fires where it holds for {duration(rule.for_seconds)}."
         return
     yield f"It fired since {to_second(alert.fired_at)}."
+    if alert.is_missed:
+        yield "That was found afterwards: nobody checked rules then, and all that was missed was told as one."
     silence = quiet.over(rule, alert)
     if silence:
         yield f"{silence.created_by} had silenced it until {to_second(silence.until)}: {silence.reason}."
