@@ -28,9 +28,9 @@ def tell_each_or_all(rule: Rule, alerts: list[Alert], now: datetime) -> None:
     for alert in alerts:
         alert.storm, alert.told, alert.notified_at = storm, alert.told + 1, now
         alert.save()
-    firing = list(_firing(storm))
-    # It is told again where it is twice as large as was told.
-    if len(firing) >= 2 * storm.told_count:
+    firing = list(_heard(storm))
+    # It is told again where it is twice as large as was told, or what was silenced is not any more.
+    if len(firing) >= 2 * storm.told_count or any(alert.silence_id for alert in alerts):
         telling.tell_storm(rule, storm, firing, Event.TRIGGERED, now)
         storm.save()
 
@@ -47,8 +47,8 @@ def go_on(rule: Rule, now: datetime) -> None:
     storm = rule.storms.filter(closed_at=None).first()
     if storm is None:
         return
-    firing = list(_firing(storm))
-    if not firing:
+    firing = list(_heard(storm))
+    if not _firing(storm).exists():
         storm.closed_at = now
         telling.tell_storm(rule, storm, firing, Event.RESOLVED, now)
     elif _waits(storm, firing) and _is_step_due(rule, storm, now):
@@ -69,7 +69,9 @@ def acknowledge(rule: Rule, storm: Storm, *, by: str, now: datetime) -> None:
 def unacknowledge(rule: Rule, storm: Storm, *, now: datetime) -> None:
     """All of it, likewise."""
     _firing(storm).update(acknowledged_at=None, acknowledged_by="")
-    telling.tell_storm(rule, storm, list(_firing(storm)), Event.TRIGGERED, now)
+    firing = list(_heard(storm))
+    if firing:
+        telling.tell_storm(rule, storm, firing, Event.TRIGGERED, now)
     storm.save()
 
 
@@ -77,14 +79,22 @@ def _firing(storm: Storm) -> QuerySet[Alert]:
     return _firing_of(storm.rule).filter(storm=storm).order_by("-value", "label")
 
 
+def _heard(storm: Storm) -> QuerySet[Alert]:
+    """Those of them that nobody has silenced."""
+    return _firing(storm).filter(is_silenced=False)
+
+
 def _firing_of(rule: Rule) -> QuerySet[Alert]:
     return rule.alerts.filter(status=AlertStatus.FIRING)
 
 
 def _waits(storm: Storm, alerts: Iterable[Alert]) -> bool:
-    """Whether something of it fires that nobody looks after."""
+    """Whether something of it fires that nobody looks after, nor has silenced."""
     return any(
-        alert.storm_id == storm.pk and alert.status == AlertStatus.FIRING and not alert.acknowledged_at
+        alert.storm_id == storm.pk
+        and alert.status == AlertStatus.FIRING
+        and not alert.acknowledged_at
+        and not alert.is_silenced
         for alert in alerts
     )
 

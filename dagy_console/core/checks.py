@@ -6,7 +6,9 @@ import psycopg
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-from dagy_console.core import roles
+from dagy_console.core import outbound, roles
+
+LEAST_TOKEN = 16
 
 
 @register()
@@ -14,9 +16,22 @@ def check_settings(app_configs: Any, **_: Any) -> list[CheckMessage]:
     found: list[CheckMessage] = []
     if len(settings.SECRET_KEY) < 40:
         found.append(Error("DAGY_SECRET_KEY is shorter than 40 characters: make a longer random one.", id="dagy.E001"))
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < LEAST_TOKEN:
+        shorter = f"DAGY_METRICS_TOKEN is shorter than {LEAST_TOKEN} characters: make a longer random one."
+        found.append(Error(shorter, id="dagy.E002"))
+    if settings.PING_URL:
+        found += _of_ping_url()
     if not settings.TRACES_BUCKET:
         found.append(Warning("DAGY_TRACES_BUCKET is not set: exceptions are logged and not stored.", id="dagy.W001"))
     return found
+
+
+def _of_ping_url() -> list[CheckMessage]:
+    try:
+        outbound.check_url(settings.PING_URL)
+    except outbound.Forbidden as error:
+        return [Error(f"DAGY_PING_URL: {error}", id="dagy.E003")]
+    return []
 
 
 @register()

@@ -7,7 +7,9 @@ from dagy_console.alerts.firings import selectors
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.models import Alert, Delivery, Storm
 from dagy_console.exceptions.index.indexing import put_traces
+from dagy_console.listing.language import Term
 from tests.alerts.conftest import MINUTE, NOW, events
+from tests.alerts.test_silences import silence
 from tests.traces import a_trace
 
 
@@ -30,6 +32,28 @@ def hit(*organizations: int, minute: float) -> None:
 def check(clock: Any, minute: float) -> None:
     clock(NOW + minute * MINUTE)
     checking.check_due()
+
+
+def test_a_storm_counts_only_what_nobody_has_silenced(rule: Any, clock: Any, as_actor: Any, alice: Any) -> None:
+    rule(group_by=["org"], value=0.0, window_seconds=1_800, repeat_seconds=300)
+    some = silence(Term("org", "org_1*"), minutes=12)
+    hit(*range(20), minute=-1)
+    check(clock, 0)
+    # org_1 and org_10 to org_19 are silenced.
+    assert Delivery.objects.get().message["text"].startswith("9 alerts fire")
+    rest = silence(Term("org", "*"), since=NOW + MINUTE, minutes=9)
+    for minute in (2, 6, 9):
+        check(clock, minute)
+    assert events() == ["triggered"], "it is not told again while all of it is silenced"
+    acknowledged = Alert.objects.filter(is_silenced=True, storm__isnull=False).first()
+    firings.acknowledge(actor=as_actor(alice), alert_id=acknowledged.pk)
+    firings.unacknowledge(actor=as_actor(alice), alert_id=acknowledged.pk)
+    assert events() == ["triggered", "acknowledged"]
+    check(clock, 11)
+    check(clock, 13)
+    told = [row.message["text"].split(" ")[0] for row in Delivery.objects.order_by("number")]
+    assert (events()[2:], told[2:]) == (["triggered"] * 2, ["9", "20"])
+    assert rest.until < some.until
 
 
 def test_up_to_five_are_told_one_by_one(rule: Any, clock: Any) -> None:

@@ -56,6 +56,19 @@ def test_a_weak_secret_is_refused() -> None:
     assert errors.count("DAGY_SECRET_KEY is shorter than 40 characters: make a longer random one.") == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("DAGY_METRICS_TOKEN", "short", "DAGY_METRICS_TOKEN is shorter than 16 characters: make a longer random one."),
+        ("DAGY_PING_URL", "http://hc.example/x", "DAGY_PING_URL: The address must begin with https://."),
+        ("DAGY_PING_URL", "nonsense", "DAGY_PING_URL: This is no address:"),
+    ],
+)
+def test_what_would_fail_each_minute_is_refused_at_the_start(variable: str, value: str, message: str) -> None:
+    code, errors = _check(**{variable: value})
+    assert code == 1 and errors.count(message) == 1, errors
+
+
 def test_unset_trace_storage_is_a_warning_and_no_error() -> None:
     code, errors = _check(DAGY_TRACES_BUCKET="")
     assert code == 0
