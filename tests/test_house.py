@@ -28,10 +28,11 @@ from dagy_console.accounts.team.selectors import visible_to as members_visible_t
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.deliveries import services as deliveries
 from dagy_console.alerts.firings import services as firings
-from dagy_console.alerts.models import Alert, Channel, Delivery, Recipient, Rule, Silence
+from dagy_console.alerts.models import Alert, Channel, Delivery, Override, Recipient, Rotation, Rule, Silence
+from dagy_console.alerts.rotations import services as rotations
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
-from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, RULES, SILENCES
+from dagy_console.alerts.search import ALERTS, CHANNELS, DELIVERIES, ROTATIONS, RULES, SILENCES
 from dagy_console.alerts.silences import services as silences
 from dagy_console.api import api
 from dagy_console.audit.models import AuditEntry
@@ -196,6 +197,26 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
             reason="deploy",
         ),
         silences.end_silence: lambda: silences.end_silence(actor=actor, silence_id=Silence.objects.get().pk),
+        rotations.create_rotation: lambda: rotations.create_rotation(
+            actor=actor,
+            org_id="org_blue",
+            terms=rotations.Terms("Night", [Channel.objects.get().pk], "Europe/Berlin", timezone.now()),
+        ),
+        rotations.change_rotation: lambda: rotations.change_rotation(
+            actor=actor, rotation_id=Rotation.objects.get().pk, time_zone="UTC"
+        ),
+        rotations.create_override: lambda: rotations.create_override(
+            actor=actor,
+            rotation_id=Rotation.objects.get().pk,
+            channel_id=Channel.objects.get().pk,
+            until=timezone.now() + timedelta(hours=1),
+        ),
+        rotations.end_override: lambda: rotations.end_override(
+            actor=actor, rotation_id=Rotation.objects.get().pk, override_id=Override.objects.get().pk
+        ),
+        rotations.delete_rotation: lambda: rotations.delete_rotation(
+            actor=actor, rotation_id=Rotation.objects.get().pk
+        ),
         firings.acknowledge: lambda: firings.acknowledge(actor=actor, alert_id=_firing().pk),
         firings.unacknowledge: lambda: firings.unacknowledge(actor=actor, alert_id=Alert.objects.get().pk),
         firings.resolve: lambda: firings.resolve(actor=actor, alert_id=Alert.objects.get().pk),
@@ -215,8 +236,10 @@ def test_every_service_that_changes_something_records_it(as_actor, browse, alice
         ),
         cancelling.stop: lambda: cancelling.stop(a_run("org_blue", name="weekly"), actor=actor),
     }
-    runs = (deploying, triggering, cancelling, many, schedules, secrets, channels, deliveries, rules, firings, silences)
-    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, download, groups, deletion, *runs)
+    runs = (deploying, triggering, cancelling, many, schedules, secrets)
+    alerts = (channels, deliveries, rules, firings, silences, rotations)
+    traces = (download, groups, deletion)
+    modules = (people, tokens, api_keys, suspension, team, sessions, impersonation, *traces, *runs, *alerts)
     services = {
         function
         for module in modules
@@ -333,6 +356,7 @@ def test_every_list_is_made_in_the_listing_room():
         SECRETS,
         CHANNELS,
         SILENCES,
+        ROTATIONS,
         DELIVERIES,
         RULES,
         ALERTS,
@@ -360,6 +384,7 @@ def test_every_key_of_a_list_can_be_searched_by(listing, db):
         "rules:list": Rule.objects,
         "alerts:list": Alert.objects,
         "silences:list": Silence.objects,
+        "rotations:list": Rotation.objects,
     }[listing.page]
     for key in listing.keys:
         value = key.values[0] if key.values else {"ip": "10.0.0.1", "status": "open", "first": "-1h"}.get(key.name, "x")

@@ -104,7 +104,7 @@ def _tell(gone: datetime, back: datetime) -> None:
     alerts = list(rows.select_for_update(of=("self",)).select_related("rule").order_by("fired_at", "pk"))
     by_channel: dict[Channel, list[Alert]] = defaultdict(list)
     for alert in alerts:
-        for channel in telling.told_to(alert.rule, 0):
+        for channel in telling.told_to(alert.rule, 0, timezone.now()):
             by_channel[channel].append(alert)
     for channel, missed in by_channel.items():
         outbox.post(channel, _message(channel, missed, gone, back), key=f"missed:{to_rfc3339(back)}")

@@ -145,6 +145,8 @@ class Delivery(models.Model):
             models.Index(fields=["organization", "-created_at", "-id"], name="delivery_of_organization"),
             models.Index(fields=["status", "-created_at", "-id"], name="delivery_by_status"),
             GinIndex(OpClass("subject", name="gin_trgm_ops"), name="delivery_subject"),
+            # Who was told of something.
+            models.Index(fields=["subject", "channel"], name="delivery_told"),
         ]
 
     def __str__(self) -> str:
@@ -162,6 +164,65 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.status} {self.answer}"
+
+
+class Rotation(models.Model):
+    """Who is on call: a week each, in turn. It hands over every week at the weekday and the time of day, in its zone,
+    at which the first turn began (`alerts.on_call`). Without an organization it is the platform's."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, null=True, related_name="+")
+    name = models.TextField()
+    # Whose turns, from the first to the last: ids as text. One channel may have several.
+    channel_ids = models.JSONField()
+    # The same without their order, so that none of them can be gone.
+    channels = models.ManyToManyField(Channel, related_name="rotations")
+    time_zone = models.TextField()
+    # When the first turn begins; before it, too, the first is on call.
+    starts_at = models.DateTimeField()
+    created_by = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["organization", "name"], name="one_rotation_of_a_name"),
+            models.UniqueConstraint(
+                fields=["name"], condition=models.Q(organization=None), name="one_platform_rotation_of_a_name"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="rotation_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def org_id(self) -> str:
+        return self.organization_id or ""
+
+
+class Override(models.Model):
+    """Who is on call in place of whose turn it is, for a while. No two of a rotation overlap."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    rotation = models.ForeignKey(Rotation, on_delete=models.CASCADE, related_name="overrides")
+    channel = models.ForeignKey(Channel, on_delete=models.CASCADE, related_name="overrides")
+    starts_at = models.DateTimeField()
+    # Brought forward where it is ended by hand.
+    until = models.DateTimeField()
+    reason = models.TextField(blank=True, default="")
+    created_by = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["rotation", "until"], name="override_of_rotation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel_id} until {self.until}"
 
 
 class Severity(models.TextChoices):
@@ -202,8 +263,11 @@ class Rule(models.Model):
     for_seconds = models.PositiveIntegerField(default=0)
     severity = models.TextField(choices=Severity.choices)
     channels = models.ManyToManyField(Channel, related_name="rules")
+    # Whoever is on call of them is told besides.
+    rotations = models.ManyToManyField(Rotation, related_name="rules")
     repeat_seconds = models.PositiveIntegerField(default=0)
-    # Whom else, where nobody acknowledges: {"after_seconds", "channel_ids"}, from the first to the last.
+    # Whom else, where nobody acknowledges: {"after_seconds", "channel_ids", "rotation_ids"}, from the first to the
+    # last. Those that were kept before there were rotations have no `rotation_ids`.
     escalation = models.JSONField(default=list)
     no_data = models.TextField(choices=NoData.choices, default=NoData.OK)
     # When it watches (what `hours.parse` takes); null: always.

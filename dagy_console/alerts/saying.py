@@ -24,7 +24,7 @@ SECONDS = 0.3
 BEFORE = timedelta(hours=1)
 LONGEST = 200
 # What is done about an alert is no cause of it.
-_NO_CAUSE = ("alert", "silence", "delivery", "rule", "channel", "deletion", "group", "trace_index", "run")
+_NO_CAUSE = ("alert", "silence", "rotation", "delivery", "rule", "channel", "deletion", "group", "trace_index", "run")
 _CAUSES = [
     action.value
     for action in Action

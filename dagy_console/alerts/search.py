@@ -44,6 +44,19 @@ SILENCES = Listing(
     text_heading="Text in what it silences",
     example="by:ann@example.com  after:-7d",
 )
+ROTATIONS = Listing(
+    page="rotations:list",
+    noun="rotation",
+    keys=(
+        Key("zone", "time_zone", "Time zone", facet=True, parameter="time_zone", example="Europe/Berlin"),
+        Key("org", "organization_id", "Organization", facet=True, parameter="org_id", example="org_123"),
+    ),
+    time="created_at",
+    tie="id",
+    text="name",
+    text_heading="Text in the name",
+    example="org:org_123  night",
+)
 ALERTS = Listing(
     page="alerts:list",
     noun="alert",

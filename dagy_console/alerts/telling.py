@@ -3,32 +3,37 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Q, QuerySet
 
-from dagy_console.alerts import links, measures, outbox, saying
+from dagy_console.alerts import links, measures, on_call, outbox, saying
 from dagy_console.alerts.measures.own import ChannelFailing
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import QUIET, Alert, Channel, Op, Rule, Severity, Silence, Storm
+from dagy_console.alerts.models import QUIET, Alert, Channel, Delivery, Op, Rule, Severity, Silence, Storm
 from dagy_console.alerts.search import ALERTS
 from dagy_console.core.times import to_rfc3339, to_second
 from dagy_console.core.words import counted, duration, number, plural
 from dagy_console.listing.language import Term
 
 STORM_NAMED = 10
+# The fact of a message that says by which rotations whoever gets it does.
+ON_CALL = "on call"
 
 
 def tell(rule: Rule, alert: Alert, event: Event, now: datetime, *, after: Silence | None = None) -> None:
-    """Write it into the outbox, for each of the rule's channels; the alert is to be saved behind it. Who was never told
-    that it fires is not told what became of it. `after`: the silence that kept it quiet until now."""
+    """Write it into the outbox, for each of the rule's channels and whoever is on call; the alert is to be saved behind
+    it. Who was never told that it fires is not told what became of it. `after`: the silence that kept it quiet until
+    now."""
     if event is Event.TRIGGERED:
         alert.told += 1
         alert.notified_at = now
     elif not alert.told or alert.storm_id:
         return
     key, message = f"{alert.pk}:{event}:{alert.told}", _message(rule, alert, event, now, after)
-    for channel in told_to(rule, alert.escalated):
-        _post(channel, alert, message, key)
+    for channel, rotations in _hears(rule, alert.escalated, message, now).items():
+        _post(channel, alert, message, key, rotations)
 
 
 def tell_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> None:
@@ -36,14 +41,15 @@ def tell_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, 
     if event is Event.TRIGGERED:
         storm.told, storm.told_count, storm.notified_at = storm.told + 1, len(firing), now
     message = _of_storm(rule, storm, firing, event, now)
-    for channel in told_to(rule, storm.escalated):
-        _post(channel, firing[0] if firing else None, message, f"{storm.pk}:{event}:{storm.told}")
+    key, worst = f"{storm.pk}:{event}:{storm.told}", firing[0] if firing else None
+    for channel, rotations in _hears(rule, storm.escalated, message, now).items():
+        _post(channel, worst, message, key, rotations)
 
 
 def escalate_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], now: datetime) -> None:
     """The next step of it."""
     message = _of_storm(rule, storm, firing, Event.TRIGGERED, now)
-    _tell_next(rule, storm, firing[0], message, now - storm.opened_at)
+    _tell_next(rule, storm, firing[0], message, storm.opened_at, now)
 
 
 def _of_storm(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Event, now: datetime) -> Message:
@@ -77,22 +83,27 @@ def _storm_sentence(rule: Rule, storm: Storm, firing: Sequence[Alert], event: Ev
 
 def escalate(rule: Rule, alert: Alert, now: datetime) -> None:
     """The next step."""
-    _tell_next(rule, alert, alert, _message(rule, alert, Event.TRIGGERED, now, None), now - (alert.fired_at or now))
+    _tell_next(rule, alert, alert, _message(rule, alert, Event.TRIGGERED, now, None), alert.fired_at or now, now)
 
 
-def _tell_next(rule: Rule, about: Alert | Storm, alert: Alert, message: Message, waited: timedelta) -> None:
+def _tell_next(
+    rule: Rule, about: Alert | Storm, alert: Alert, message: Message, since: datetime, now: datetime
+) -> None:
     """Those are told who were not yet; from then on they are told what becomes of it, too."""
-    before = told_to(rule, about.escalated)
     about.escalated += 1
-    message = replace(message, text=f"{message.text} Nobody has acknowledged it for {duration(waited)}.")
-    for channel in told_to(rule, about.escalated):
-        if channel not in before:
-            _post(channel, alert, message, f"{about.pk}:step:{about.escalated}")
+    message = replace(message, text=f"{message.text} Nobody has acknowledged it for {duration(now - since)}.")
+    # By what was written, not by whom it would be told: who is on call now may be another than was then.
+    told = set(_told_of(message).values_list("channel", flat=True))
+    for channel, rotations in told_to(rule, about.escalated, now).items():
+        if channel.pk not in told:
+            _post(channel, alert, message, f"{about.pk}:step:{about.escalated}", rotations)
 
 
-def _post(channel: Channel, alert: Alert | None, message: Message, key: str) -> None:
+def _post(channel: Channel, alert: Alert | None, message: Message, key: str, rotations: str) -> None:
+    """`rotations`: those by which it is on call, "" where it is told anyway."""
     act_link = links.link_to(alert, channel) if alert and message.event is Event.TRIGGERED else ""
-    outbox.post(channel, replace(message, act_link=act_link), key=key)
+    facts = message.facts | ({ON_CALL: rotations} if rotations else {})
+    outbox.post(channel, replace(message, act_link=act_link, facts=facts), key=key)
 
 
 def is_repeat_due(rule: Rule, told_at: datetime, now: datetime) -> bool:
@@ -106,12 +117,31 @@ def is_step_due(rule: Rule, taken: int, fired_at: datetime, now: datetime) -> bo
     return now - fired_at >= timedelta(seconds=rule.escalation[taken]["after_seconds"])
 
 
-def told_to(rule: Rule, escalated: int) -> list[Channel]:
-    """Its channels, and those of the steps that were taken. That a channel fails goes to the last resort where there
-    are none."""
+def told_to(rule: Rule, escalated: int, now: datetime) -> dict[Channel, str]:
+    """Whom it is told that it fires: its channels, those of the steps that were taken, and whoever is on call now of
+    the rotations of either. Each with the names of the rotations by which it is on call, "" where it is by none."""
     steps = rule.escalation[:escalated]
-    more = Channel.objects.filter(pk__in=[channel for step in steps for channel in step["channel_ids"]])
-    channels = list(dict.fromkeys([*rule.channels.all(), *(more if steps else [])]))
+    on_duty = on_call.on_duty(rule, [one for step in steps for one in step.get("rotation_ids", ())], now)
+    return {one: on_duty.get(str(one.pk), "") for one in _channels(rule, steps, Q(pk__in=on_duty))}
+
+
+def _hears(rule: Rule, escalated: int, message: Message, now: datetime) -> dict[Channel, str]:
+    """That it fires is told whoever is on call now; what became of it those who were told, whoever is on call by
+    then."""
+    if message.event is Event.TRIGGERED:
+        return told_to(rule, escalated, now)
+    told = Q(pk__in=_told_of(message).values("channel"))
+    return dict.fromkeys(_channels(rule, rule.escalation[:escalated], told), "")
+
+
+def _told_of(message: Message) -> QuerySet[Delivery]:
+    return Delivery.objects.filter(subject=message.subject)
+
+
+def _channels(rule: Rule, steps: Sequence[dict[str, Any]], more: Q) -> list[Channel]:
+    """Of the rule, of the steps, and more. That a channel fails goes to the last resort where there are none."""
+    of_steps = Q(pk__in=[channel for step in steps for channel in step["channel_ids"]])
+    channels = list(dict.fromkeys([*rule.channels.all(), *Channel.objects.filter(of_steps | more)]))
     if channels or rule.measure != ChannelFailing.name:
         return channels
     resort = outbox.last_resort(rule.organization_id)

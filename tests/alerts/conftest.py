@@ -12,7 +12,8 @@ from django.utils import timezone
 from dagy_console.alerts import checking, outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Channel, Delivery, Rule, Severity
+from dagy_console.alerts.models import Channel, Delivery, Rotation, Rule, Severity
+from dagy_console.alerts.rotations import services as rotations
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.core.times import to_rfc3339
@@ -49,6 +50,29 @@ def channel(db: None, alice: Any, as_actor: Any, receiver: Receiver) -> Callable
         )
         made.recipients.update(confirmed_at=timezone.now())
         return made
+
+    return make
+
+
+@pytest.fixture
+def people(channel: Any) -> Callable[..., list[Channel]]:
+    """Makes a channel for each name, of the platform, or of an organization: a person's mail."""
+
+    def make(*names: str, org_id: str = "") -> list[Channel]:
+        return [channel("email", name=name, org_id=org_id) for name in names]
+
+    return make
+
+
+@pytest.fixture
+def rotation(people: Any, as_actor: Any, alice: Any) -> Callable[..., Rotation]:
+    """Makes one of the platform, of these channels or of one of its own; its first turn began an hour ago."""
+
+    def make(*turns: Channel, **terms: Any) -> Rotation:
+        ids = [one.pk for one in turns or people("turn")]
+        begins = timezone.now() - timedelta(hours=1)
+        usual = {"name": "Night", "channel_ids": ids, "time_zone": "Europe/Berlin", "starts_at": begins}
+        return rotations.create_rotation(actor=as_actor(alice), org_id="", terms=rotations.Terms(**(usual | terms)))
 
     return make
 

@@ -112,9 +112,9 @@ def change_channel(request: ApiRequest, channel_id: UUID, body: ChannelChangeIn)
     return channel_out(services.change_channel(actor=request.actor, channel_id=channel_id, **changes), request.actor)
 
 
-@router.delete("/notifications/channels/{channel_id}", response={204: None, **PROBLEMS})
+@router.delete("/notifications/channels/{channel_id}", response={204: None, **PROBLEMS, **problems(409)})
 def delete_channel(request: ApiRequest, channel_id: UUID) -> Status[None]:
-    """With what was sent by it, and what waits to be."""
+    """With what was sent by it, and what waits to be. 409 where a rotation has it on call, or is to."""
     services.delete_channel(actor=request.actor, channel_id=channel_id)
     return Status(204, None)
 

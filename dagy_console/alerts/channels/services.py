@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from dagy_console.accounts.models import Organization
@@ -12,7 +13,7 @@ from dagy_console.alerts import outbox, recipients
 from dagy_console.alerts.channels import selectors
 from dagy_console.alerts.kinds import KINDS, webhook
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Channel, ChannelType, Delivery, Severity
+from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation, Severity
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -95,8 +96,11 @@ def rotate_secret(*, actor: Actor, channel_id: uuid.UUID) -> str:
 
 @transaction.atomic
 def delete_channel(*, actor: Actor, channel_id: uuid.UUID) -> None:
-    """With what was sent by it, and what waits to be. Raises PermissionDenied, NotFound."""
+    """With what was sent by it, and what waits to be. Rules go on without it; of a rotation it must be taken out first,
+    for each of its weeks somebody is to be told. Raises PermissionDenied, NotFound, Conflict (it is on call, or is to
+    be)."""
     channel = _locked(actor, channel_id)
+    _refuse_on_call(channel)
     # What is being sent by it is waited for.
     list(channel.deliveries.select_for_update().order_by("number").values_list("number", flat=True))
     _record(Action.CHANNEL_DELETED, channel, actor=actor, before=snapshot(channel))
@@ -141,6 +145,16 @@ def snapshot(channel: Channel) -> dict[str, Any]:
         "is_last_resort": channel.is_last_resort,
         "config": KINDS[channel.channel_type].masked(channel.config),
     }
+
+
+def _refuse_on_call(channel: Channel) -> None:
+    stands_in = Q(overrides__channel=channel, overrides__until__gt=timezone.now())
+    rotations = Rotation.objects.filter(Q(channels=channel) | stands_in).distinct().order_by("name")
+    names = ", ".join(rotations.values_list("name", flat=True))
+    if names:
+        raise Conflict(
+            f"It is on call by {names}, or is to be: take it out of the turns and the overrides there first."
+        )
 
 
 def _locked(actor: Actor, channel_id: uuid.UUID) -> Channel:

@@ -141,6 +141,10 @@ def rotate_secret(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpRespons
 @require_POST
 @sudo_required("Delete a channel for alerts")
 def delete_channel(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpResponse:
-    services.delete_channel(actor=request.actor, channel_id=channel_id)
+    try:
+        services.delete_channel(actor=request.actor, channel_id=channel_id)
+    except Conflict as error:
+        messages.error(request, error.detail)
+        return redirect("channels:channel", channel_id)
     messages.success(request, "The channel was deleted, with what was sent by it.")
     return redirect("channels:list")

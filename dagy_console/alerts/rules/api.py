@@ -42,7 +42,8 @@ class HoursIn(BodyIn):
 
 class StepIn(BodyIn):
     after_seconds: int = Field(description="After it fired; a minute and more after the step before.")
-    channel_ids: list[UUID]
+    channel_ids: list[UUID] = Field(default_factory=list)
+    rotation_ids: list[UUID] = Field(default_factory=list, description="Whoever is on call of them.")
 
 
 NoDataIn = Literal["ok", "keep", "alert"]
@@ -58,6 +59,7 @@ class RuleIn(BodyIn):
     for_seconds: int = Field(0, description="How long it must hold before it fires.")
     severity: Literal["info", "warning", "critical"] = "warning"
     channel_ids: list[UUID] = Field(default_factory=list)
+    rotation_ids: list[UUID] = Field(default_factory=list, description="Whoever is on call of them is told besides.")
     repeat_seconds: int = Field(0, description="Told again so often while it fires; 0: never.")
     escalation: list[StepIn] = Field(default_factory=list, description="Whom else, where nobody acknowledges it.")
     no_data: NoDataIn = Field("ok", description="What becomes of it where there is nothing to measure.")
@@ -79,6 +81,7 @@ class RuleChangeIn(BodyIn):
     for_seconds: int | None = None
     severity: Literal["info", "warning", "critical"] | None = None
     channel_ids: list[UUID] | None = None
+    rotation_ids: list[UUID] | None = None
     repeat_seconds: int | None = None
     escalation: list[StepIn] | None = None
     no_data: NoDataIn | None = None
@@ -105,6 +108,7 @@ class RuleOut(Schema):
     for_seconds: int
     severity: str
     channel_ids: list[str]
+    rotation_ids: list[str]
     repeat_seconds: int
     escalation: list[dict[str, Any]]
     no_data: str

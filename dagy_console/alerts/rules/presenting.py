@@ -9,6 +9,7 @@ from dagy_console.alerts.history import Firing, History
 from dagy_console.alerts.lifecycle import is_breach
 from dagy_console.alerts.models import Rule
 from dagy_console.alerts.rules.previewing import Preview
+from dagy_console.alerts.rules.terms import steps_of
 from dagy_console.alerts.rules.why import Reason
 from dagy_console.alerts.telling import condition, figure
 from dagy_console.core.times import to_rfc3339
@@ -33,8 +34,9 @@ def rule_out(rule: Rule) -> dict[str, Any]:
         "for_seconds": rule.for_seconds,
         "severity": rule.severity,
         "channel_ids": [str(channel.pk) for channel in rule.channels.all()],
+        "rotation_ids": [str(rotation.pk) for rotation in rule.rotations.all()],
         "repeat_seconds": rule.repeat_seconds,
-        "escalation": rule.escalation,
+        "escalation": steps_of(rule),
         "no_data": rule.no_data,
         "hours": rule.hours,
         "enabled": rule.enabled,
@@ -54,20 +56,29 @@ def rule_row(rule: Rule, query: Query | None = None) -> dict[str, Any]:
         "severity": rule.severity,
         "enabled": rule.enabled,
         "problem": visible(rule.problem),
-        "steps": [
-            f"{counted(len(step['channel_ids']), 'more channel')} after {duration(step['after_seconds'])}"
-            for step in rule.escalation
-        ],
+        "steps": [f"{_whom(step)} after {duration(step['after_seconds'])}" for step in steps_of(rule)],
         "hours": str(hours.parse(rule.hours)) if rule.hours else "",
         "org_id": rule.organization_id,
         "channels": [
             {"name": visible(channel.name), "url": reverse("channels:channel", args=[channel.pk])}
             for channel in rule.channels.all()
         ],
+        "rotations": [
+            {"name": visible(rotation.name), "url": reverse("rotations:rotation", args=[rotation.pk])}
+            for rotation in rule.rotations.all()
+        ],
         "checked_at": rule.checked_at,
         "created_at": rule.created_at,
         "created_by": visible(rule.created_by),
     }
+
+
+def _whom(step: dict[str, Any]) -> str:
+    """ "2 more channels and who is on call of 1 rotation"."""
+    channels, rotations = len(step["channel_ids"]), len(step["rotation_ids"])
+    told = [counted(channels, "more channel")] if channels else []
+    told += [f"who is on call of {counted(rotations, 'rotation')}"] if rotations else []
+    return " and ".join(told)
 
 
 def preview_out(found: Preview) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def visible_to(actor: Actor, permission: Permission = Permission.NOTIFICATIONS_R
 
 
 def with_channels(rows: QuerySet[Rule]) -> QuerySet[Rule]:
-    return rows.prefetch_related("channels")
+    return rows.prefetch_related("channels", "rotations")
 
 
 def get_rule(actor: Actor, rule_id: uuid.UUID, permission: Permission = Permission.NOTIFICATIONS_READ) -> Rule:

@@ -1,6 +1,7 @@
 """Making, changing and deleting rules."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -9,10 +10,11 @@ from django.db import transaction
 from dagy_console.accounts.models import Organization
 from dagy_console.alerts import lifecycle
 from dagy_console.alerts.channels import selectors as channels
-from dagy_console.alerts.models import Channel, Rule
+from dagy_console.alerts.models import Channel, Rotation, Rule
+from dagy_console.alerts.rotations import selectors as rotations
 from dagy_console.alerts.rules import selectors
-from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
-from dagy_console.alerts.rules.validating import channels_of, name_of, refuse, set_terms, wrong
+from dagy_console.alerts.rules.terms import LONGEST_NAME, RELATIONS, Terms, terms_of
+from dagy_console.alerts.rules.validating import channels_of, name_of, refuse, rotations_of, set_terms, wrong
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -21,6 +23,9 @@ from dagy_console.core.errors import FieldError, Invalid
 from dagy_console.core.permissions import Permission
 
 MOST = 200
+_NEAR = "of the same organization, or of the platform"
+# What a rule tells at once: its channels, and whoever is on call of its rotations.
+Told = tuple[list[Channel], list[Rotation]]
 
 
 @transaction.atomic
@@ -75,29 +80,38 @@ def delete_rule(*, actor: Actor, rule_id: uuid.UUID) -> None:
 def snapshot(rule: Rule) -> dict[str, Any]:
     """For the record."""
     told = asdict(terms_of(rule))
-    return told | {"channel_ids": [str(one) for one in told["channel_ids"]], "group_by": list(told["group_by"])}
+    ids = {name: [str(one) for one in told[name]] for name in RELATIONS}
+    return told | ids | {"group_by": list(told["group_by"])}
 
 
-def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> list[Channel]:
-    """The channels. Raises Invalid that names every field that is wrong, PermissionDenied."""
-    asked = channels_of(terms)
-    found = list(channels.visible_to(actor, Permission.NOTIFICATIONS_WRITE).filter(pk__in=asked))
-    foreign = {str(one.pk) for one in found} != asked or any(one.org_id not in ("", org_id) for one in found)
+def _checked(actor: Actor, org_id: str, terms: Terms, others: Any) -> Told:
+    """Raises Invalid that names every field that is wrong, PermissionDenied."""
+    asked_channels, asked_rotations = channels_of(terms), rotations_of(terms)
+    found = list(channels.visible_to(actor, Permission.NOTIFICATIONS_WRITE).filter(pk__in=asked_channels))
+    seen = rotations.visible_to(actor, Permission.NOTIFICATIONS_WRITE).filter(pk__in=asked_rotations)
+    # Whoever deletes one waits for this: a step refers to it as JSON alone.
+    on_call = list(seen.order_by("pk").select_for_update(no_key=True))
     name = name_of(terms)
     more = (
         ("name", not 1 <= len(name) <= LONGEST_NAME, f"write 1 to {LONGEST_NAME} characters"),
         ("name", others.filter(name=name).exists(), "is taken: there is a rule of this name"),
-        ("channel_ids", foreign, "must be channels of the same organization, or of the platform"),
+        ("channel_ids", _are_foreign(found, asked_channels, org_id), f"must be channels {_NEAR}"),
+        ("rotation_ids", _are_foreign(on_call, asked_rotations, org_id), f"must be rotations {_NEAR}"),
     )
     refuse([*wrong(actor, org_id, terms), *(FieldError(name, message) for name, is_wrong, message in more if is_wrong)])
-    told = {str(one) for one in terms.channel_ids}
-    return [channel for channel in found if str(channel.pk) in told]
+    told = {str(one) for one in (*terms.channel_ids, *terms.rotation_ids)}
+    return [one for one in found if str(one.pk) in told], [one for one in on_call if str(one.pk) in told]
 
 
-def _keep(rule: Rule, terms: Terms, found: list[Channel]) -> None:
+def _are_foreign(found: Sequence[Channel | Rotation], asked: set[str], org_id: str) -> bool:
+    return {str(one.pk) for one in found} != asked or any(one.org_id not in ("", org_id) for one in found)
+
+
+def _keep(rule: Rule, terms: Terms, told: Told) -> None:
     set_terms(rule, terms)
     rule.save()
-    rule.channels.set(found)
+    rule.channels.set(told[0])
+    rule.rotations.set(told[1])
 
 
 def _record(action: Action, rule: Rule, *, actor: Actor, **told: Any) -> None:

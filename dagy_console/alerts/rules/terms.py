@@ -24,6 +24,7 @@ class Terms:
     for_seconds: int = 0
     severity: str = Severity.WARNING
     channel_ids: Sequence[uuid.UUID] = field(default_factory=tuple)
+    rotation_ids: Sequence[uuid.UUID] = field(default_factory=tuple)
     repeat_seconds: int = 0
     escalation: Sequence[dict[str, Any]] = ()
     no_data: str = NoData.OK
@@ -31,6 +32,17 @@ class Terms:
     enabled: bool = True
 
 
+# Of the terms, what a rule keeps as relations.
+RELATIONS = {"channel_ids": "channels", "rotation_ids": "rotations"}
+
+
 def terms_of(rule: Rule) -> Terms:
-    told = {name: getattr(rule, name) for name in Terms.__dataclass_fields__ if name != "channel_ids"}
-    return Terms(**told, channel_ids=tuple(rule.channels.order_by("name").values_list("pk", flat=True)))
+    told = {name: getattr(rule, name) for name in Terms.__dataclass_fields__ if name not in RELATIONS}
+    related = {name: getattr(rule, relation).order_by("name") for name, relation in RELATIONS.items()}
+    ids = {name: tuple(rows.values_list("pk", flat=True)) for name, rows in related.items()}
+    return Terms(**told | ids | {"escalation": steps_of(rule)})
+
+
+def steps_of(rule: Rule) -> list[dict[str, Any]]:
+    """`after_seconds`, `channel_ids`, `rotation_ids`: those that were kept without the last have none."""
+    return [{"rotation_ids": [], **step} for step in rule.escalation]

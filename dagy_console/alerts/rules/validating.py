@@ -1,10 +1,11 @@
 """What is wrong with the terms of a rule, each at its field."""
 
 from itertools import pairwise
+from typing import Any
 
 from dagy_console.alerts import hours, measures
 from dagy_console.alerts.models import NoData, Op, Rule, Severity
-from dagy_console.alerts.rules.terms import Terms
+from dagy_console.alerts.rules.terms import RELATIONS, Terms
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import FieldError, Invalid
 
@@ -43,7 +44,7 @@ def wrong(actor: Actor, org_id: str, terms: Terms) -> list[FieldError]:
             (
                 "escalation",
                 not _are_steps(terms),
-                f"takes {MOST_STEPS} steps, a minute and more apart, with channels",
+                f"takes {MOST_STEPS} steps, a minute and more apart, with channels or rotations",
             ),
             *_wrong_dimensions(measure, org_id, terms),
         )
@@ -55,13 +56,23 @@ def _are_steps(terms: Terms) -> bool:
     """The first a minute and more after it fires."""
     times = [0, *(step["after_seconds"] for step in terms.escalation)]
     apart = all(MINUTE <= later - earlier <= WEEK for earlier, later in pairwise(times))
-    return apart and len(terms.escalation) <= MOST_STEPS and all(step["channel_ids"] for step in terms.escalation)
+    return apart and len(terms.escalation) <= MOST_STEPS and all(map(_tells_somebody, terms.escalation))
+
+
+def _tells_somebody(step: dict[str, Any]) -> bool:
+    return bool(step["channel_ids"] or step.get("rotation_ids"))
 
 
 def channels_of(terms: Terms) -> set[str]:
     """All that it may ever tell, as text."""
     steps = (channel for step in terms.escalation for channel in step["channel_ids"])
     return {str(one) for one in (*terms.channel_ids, *steps)}
+
+
+def rotations_of(terms: Terms) -> set[str]:
+    """All of which it may ever tell who is on call, as text."""
+    steps = (rotation for step in terms.escalation for rotation in step.get("rotation_ids", ()))
+    return {str(one) for one in (*terms.rotation_ids, *steps)}
 
 
 def _is_beyond_window(measure: measures.Measure, terms: Terms) -> bool:
@@ -87,10 +98,14 @@ def name_of(terms: Terms) -> str:
 
 def set_terms(rule: Rule, terms: Terms) -> None:
     for name in Terms.__dataclass_fields__:
-        if name != "channel_ids":
+        if name not in RELATIONS:
             setattr(rule, name, getattr(terms, name))
     rule.name, rule.group_by = name_of(terms), list(terms.group_by)
     rule.escalation = [
-        {"after_seconds": step["after_seconds"], "channel_ids": [str(one) for one in step["channel_ids"]]}
+        {
+            "after_seconds": step["after_seconds"],
+            "channel_ids": [str(one) for one in step["channel_ids"]],
+            "rotation_ids": [str(one) for one in step.get("rotation_ids", ())],
+        }
         for step in terms.escalation
     ]

@@ -17,7 +17,7 @@ from dagy_console.alerts.measures import Broken
 from dagy_console.alerts.models import Alert, Delivery, DeliveryStatus, Rule
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.alerts.rules.validating import set_terms
-from dagy_console.alerts.telling import condition, figure
+from dagy_console.alerts.telling import ON_CALL, condition, figure
 from dagy_console.audit.actions import Action
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.times import to_second
@@ -133,13 +133,15 @@ def _of_messages(rule: Rule, alerts: list[Alert], at: datetime) -> Iterator[Reas
     if not found:
         span = duration(BEFORE)
         yield Reason("message", f"Nothing was told in the {span} before it, nor in the minute after.")
-    if not rule.channels.exists():
+    if not rule.channels.exists() and not rule.rotations.exists():
         yield Reason("message", "The rule has no channel: what fires is shown here alone.")
 
 
 def _of_message(delivery: Delivery) -> str:
     event, tries = delivery.message["event"], list(delivery.tries.all())
-    began, tried = f"Told that it is {event}", counted(len(tries), "try")
+    rotations = delivery.message["facts"].get(ON_CALL)
+    began = f"Told that it is {event}" + (f", on call of {rotations}" if rotations else "")
+    tried = counted(len(tries), "try")
     if delivery.status == DeliveryStatus.SENT:
         return f"{began}; taken {to_second(delivery.sent_at or delivery.created_at)}, after {tried}."
     last = tries[-1].status if tries else None
