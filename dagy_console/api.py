@@ -9,6 +9,7 @@ from dagy_console.accounts.team.api import router as team
 from dagy_console.alerts.channels.api import router as channels
 from dagy_console.alerts.deliveries.api import router as deliveries
 from dagy_console.alerts.firings.api import router as alerts
+from dagy_console.alerts.rotations.api import router as rotations
 from dagy_console.alerts.rules.api import router as rules
 from dagy_console.alerts.silences.api import router as silences
 from dagy_console.audit.api import router as audit
@@ -46,6 +47,7 @@ for router in (
     rules,
     alerts,
     silences,
+    rotations,
     channels,
     deliveries,
     audit,

@@ -34,6 +34,7 @@ urlpatterns = [
     path("console/alerts/channels/", include("dagy_console.alerts.channels.urls")),
     path("console/alerts/deliveries/", include("dagy_console.alerts.deliveries.urls")),
     path("console/alerts/silences/", include("dagy_console.alerts.silences.urls")),
+    path("console/alerts/on-call/", include("dagy_console.alerts.rotations.urls")),
     path("console/alerts/rules/", include("dagy_console.alerts.rules.urls")),
     path("console/alerts/", include("dagy_console.alerts.firings.urls")),
     path("console/account/api-keys/", include("dagy_console.accounts.api_keys.urls")),

@@ -20,6 +20,7 @@ from dagy_console.accounts.models import ApiKey, Impersonation, Invitation, Memb
 from dagy_console.accounts.team import services as team
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.models import Alert
+from dagy_console.alerts.rotations import services as rotations
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
 from dagy_console.alerts.silences import services as silences
@@ -138,6 +139,13 @@ GIVEN_PAGES |= {
     "silences:new": ("GET", {}, 200),
     "silences:silence": ("GET", {}, 200),
     "silences:end": ("POST", {}, 302),
+    "rotations:list": ("GET", {}, 200),
+    "rotations:new": ("GET", {}, 200),
+    "rotations:rotation": ("GET", {}, 200),
+    "rotations:change": ("GET", {}, 200),
+    "rotations:delete": ("POST", {}, 302),
+    "rotations:override": ("POST", {"channel_id": "{turn}", "until": "5d", "starts_at": "4d"}, 302),
+    "rotations:override-end": ("POST", {}, 302),
     "alerts:list": ("GET", {}, 200),
     "alerts:alert": ("GET", {}, 200),
     "alerts:acknowledge": ("POST", {}, 302),
@@ -225,6 +233,19 @@ GIVEN_OPERATIONS = {
         201,
     ),
     "DELETE /notifications/silences/{silence_id}": ({}, 204),
+    "GET /notifications/rotations": ({}, 200),
+    "POST /notifications/rotations": (
+        {"name": "Day", "channel_ids": ["{turn}"], "time_zone": "UTC", "starts_at": "4h", "org_id": "org_blue"},
+        201,
+    ),
+    "GET /notifications/rotations/{rotation_id}": ({}, 200),
+    "PATCH /notifications/rotations/{rotation_id}": ({"name": "Other"}, 200),
+    "DELETE /notifications/rotations/{rotation_id}": ({}, 204),
+    "POST /notifications/rotations/{rotation_id}/overrides": (
+        {"channel_id": "{turn}", "until": "5d", "starts_at": "4d"},
+        201,
+    ),
+    "DELETE /notifications/rotations/{rotation_id}/overrides/{override_id}": ({}, 204),
     "GET /notifications/deliveries": ({}, 200),
     "POST /notifications/deliveries/{delivery_id}/resend": ({}, 409),
     "GET /schedules": ({}, 200),
@@ -279,6 +300,11 @@ ARGUMENTS = {
     "rules:delete": "rule",
     "silences:silence": "silence",
     "silences:end": "silence",
+    "rotations:rotation": "rotation",
+    "rotations:change": "rotation",
+    "rotations:delete": "rotation",
+    "rotations:override": "rotation",
+    "rotations:override-end": "rotation override",
     "alerts:alert": "alert",
     "alerts:acknowledge": "alert",
     "alerts:unacknowledge": "alert",
@@ -388,6 +414,7 @@ def facts(bucket, indexed, as_actor, browse, people, charlie):
         "rule": str(rule.pk),
         "alert": str(alert.pk),
         "silence": str(_a_silence(owner).pk),
+        **_on_call(owner),
         "channel": str(channel.pk),
         "delivery": str(channels.test_channel(actor=owner, channel_id=channel.pk).id),
         "task_id": "load",
@@ -404,6 +431,19 @@ def _a_silence(owner):
         until=timezone.now() + timedelta(hours=1),
         reason="x",
     )
+
+
+def _on_call(owner):
+    """A rotation of one channel, and an override of it."""
+    turn = channels.create_channel(
+        actor=owner, org_id="org_blue", name="Ann", channel_type="email", config={"to": ["ann@blue.example"]}
+    )
+    terms = rotations.Terms("Night", [turn.pk], "UTC", timezone.now())
+    rotation = rotations.create_rotation(actor=owner, org_id="org_blue", terms=terms)
+    override = rotations.create_override(
+        actor=owner, rotation_id=rotation.pk, channel_id=turn.pk, until=timezone.now() + timedelta(hours=1)
+    )
+    return {"turn": str(turn.pk), "rotation": str(rotation.pk), "override": str(override.pk)}
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
+from django.db.models import QuerySet
 
 from dagy_console.alerts import hours, measures
 from dagy_console.alerts.channels import selectors as channels
-from dagy_console.alerts.models import NoData, Op, Rule, Severity
-from dagy_console.alerts.rules.terms import LONGEST_NAME, Terms, terms_of
+from dagy_console.alerts.models import Channel, NoData, Op, Rotation, Rule, Severity
+from dagy_console.alerts.rotations import selectors as rotations
+from dagy_console.alerts.rules.terms import LONGEST_NAME, RELATIONS, Terms, terms_of
 from dagy_console.alerts.rules.usual import USUAL
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
@@ -67,11 +69,20 @@ class RuleForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
         help_text="None: it is shown here alone.",
     )
+    rotation_ids = forms.TypedMultipleChoiceField(
+        label="And to whoever is on call of", coerce=UUID, required=False, widget=forms.CheckboxSelectMultiple
+    )
     repeat_seconds = forms.TypedChoiceField(label="Told again while it fires", coerce=int)
     step1_after = forms.TypedChoiceField(label="Nobody acknowledges it", coerce=int, required=False)
     step1_channels = forms.MultipleChoiceField(label="Then also", required=False, widget=forms.CheckboxSelectMultiple)
+    step1_rotations = forms.MultipleChoiceField(
+        label="And whoever is on call of", required=False, widget=forms.CheckboxSelectMultiple
+    )
     step2_after = forms.TypedChoiceField(label="Still nobody", coerce=int, required=False)
     step2_channels = forms.MultipleChoiceField(label="Then also", required=False, widget=forms.CheckboxSelectMultiple)
+    step2_rotations = forms.MultipleChoiceField(
+        label="And whoever is on call of", required=False, widget=forms.CheckboxSelectMultiple
+    )
     hours_days = forms.MultipleChoiceField(
         label="Only on",
         choices=[(day, day.capitalize()) for day in hours.DAYS],
@@ -96,17 +107,15 @@ class RuleForm(forms.Form):
         kept = terms_of(rule) if rule else None
         for name, known in (("window_seconds", WINDOWS), ("for_seconds", FOR), ("repeat_seconds", REPEATS)):
             fields[name].choices = _choices(known, getattr(kept, name, None))
-        fields["channel_ids"].choices = [
-            (str(channel.pk), f"{channel.name} ({channel.org_id or 'the platform'})")
-            for channel in channels.visible_to(actor).order_by("name")[:200]
-            if rule is None or channel.org_id in ("", rule.org_id)
-        ]
+        fields["channel_ids"].choices = _told(channels.visible_to(actor), rule)
+        fields["rotation_ids"].choices = _told(rotations.visible_to(actor), rule)
         for number in _STEPS:
             step = kept.escalation[number - 1] if kept and len(kept.escalation) >= number else None
             fields[f"step{number}_after"].choices = _choices(STEPS, step["after_seconds"] if step else None)
             fields[f"step{number}_after"].initial = step["after_seconds"] if step else 0
-            fields[f"step{number}_channels"].choices = fields["channel_ids"].choices
-            fields[f"step{number}_channels"].initial = step["channel_ids"] if step else []
+            for name in ("channels", "rotations"):
+                fields[f"step{number}_{name}"].choices = fields[f"{name[:-1]}_ids"].choices
+                fields[f"step{number}_{name}"].initial = step[f"{name[:-1]}_ids"] if step else []
         if rule is None or kept is None:
             fields["org_id"].choices = organizations(actor)
             allowed = [one for one in measures.known() if actor.can_somewhere(one.permission)]
@@ -120,7 +129,8 @@ class RuleForm(forms.Form):
                 fields[name].initial = getattr(kept, name)
         fields["value"].initial = f"{kept.value:g}"
         fields["group_by"].initial = ", ".join(kept.group_by)
-        fields["channel_ids"].initial = [str(one) for one in kept.channel_ids]
+        for name in RELATIONS:
+            fields[name].initial = [str(one) for one in getattr(kept, name)]
         if kept.hours:
             for name in ("days", "from", "to"):
                 fields[f"hours_{name}"].initial = kept.hours[name]
@@ -145,8 +155,16 @@ class RuleForm(forms.Form):
         return told | {"hours": hours_told, "escalation": self._steps()}
 
     def _steps(self) -> list[dict[str, Any]]:
-        found = [(self.cleaned_data[f"step{one}_after"], self.cleaned_data[f"step{one}_channels"]) for one in _STEPS]
-        return [{"after_seconds": after, "channel_ids": channels} for after, channels in found if after]
+        told = self.cleaned_data
+        return [
+            {
+                "after_seconds": told[f"step{one}_after"],
+                "channel_ids": told[f"step{one}_channels"],
+                "rotation_ids": told[f"step{one}_rotations"],
+            }
+            for one in _STEPS
+            if told[f"step{one}_after"]
+        ]
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field; a condition's at the value."""
@@ -162,6 +180,15 @@ def _asked(given: Mapping[str, str]) -> dict[str, Any]:
     usual = next((one for one in USUAL if one.key == given.get("usual")), None)
     filled = {"name": usual.title, **usual.terms} if usual else {}
     return filled | {name: given[name] for name in ("measure", "query", "group_by", "org_id") if given.get(name)}
+
+
+def _told(rows: QuerySet[Channel] | QuerySet[Rotation], rule: Rule | None) -> list[tuple[str, str]]:
+    """Those that the rule may tell; of one that is to be made any, for its organization is not known yet."""
+    return [
+        (str(one.pk), f"{one.name} ({one.org_id or 'the platform'})")
+        for one in rows.order_by("name")[:200]
+        if rule is None or one.org_id in ("", rule.org_id)
+    ]
 
 
 def _choices(known: dict[int, str], kept: int | None) -> list[tuple[int, str]]:

@@ -12,7 +12,8 @@ LONGEST_NAME = 100
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a rule watches and whom it tells. Times are in seconds; no `repeat_seconds`: it is told once."""
+    """What a rule watches and whom it tells. Times are in seconds; no `repeat_seconds`: it is told once. A step of the
+    escalation has `after_seconds`, and `channel_ids`, `rotation_ids` or both."""
 
     name: str
     measure: str

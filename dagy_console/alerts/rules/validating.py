@@ -60,12 +60,12 @@ def _are_steps(terms: Terms) -> bool:
 
 
 def _tells_somebody(step: dict[str, Any]) -> bool:
-    return bool(step["channel_ids"] or step.get("rotation_ids"))
+    return bool(step.get("channel_ids") or step.get("rotation_ids"))
 
 
 def channels_of(terms: Terms) -> set[str]:
     """All that it may ever tell, as text."""
-    steps = (channel for step in terms.escalation for channel in step["channel_ids"])
+    steps = (channel for step in terms.escalation for channel in step.get("channel_ids", ()))
     return {str(one) for one in (*terms.channel_ids, *steps)}
 
 
@@ -104,7 +104,7 @@ def set_terms(rule: Rule, terms: Terms) -> None:
     rule.escalation = [
         {
             "after_seconds": step["after_seconds"],
-            "channel_ids": [str(one) for one in step["channel_ids"]],
+            "channel_ids": [str(one) for one in step.get("channel_ids", ())],
             "rotation_ids": [str(one) for one in step.get("rotation_ids", ())],
         }
         for step in terms.escalation
