@@ -17,7 +17,7 @@ API, PAGES, JSON = "/notifications/rotations", "/console/alerts/on-call/", "appl
 
 def test_by_the_api(api: Any, alice: Any, people: Any) -> None:
     ann, ben = people("ann", "ben")
-    begins = to_rfc3339(timezone.now() - timedelta(hours=1))
+    begins = to_rfc3339(timezone.now().replace(microsecond=0) - timedelta(hours=1))
     body = {"name": "Night", "channel_ids": [str(ann.pk), str(ben.pk)], "time_zone": "UTC", "starts_at": begins}
     client = api(alice)
     made = client.post(API, body, content_type=JSON)

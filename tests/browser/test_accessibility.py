@@ -34,6 +34,8 @@ PAGES = {
     "new channel": "/console/alerts/channels/new/",
     "deliveries": "/console/alerts/deliveries/",
     "alerts": "/console/alerts/",
+    "on call": "/console/alerts/on-call/",
+    "new rotation": "/console/alerts/on-call/new/",
     "rules": "/console/alerts/rules/",
     "new rule": "/console/alerts/rules/new/",
     "schedules": "/console/runs/schedules/",

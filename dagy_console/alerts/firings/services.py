@@ -36,8 +36,8 @@ def acknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
 
 @transaction.atomic
 def unacknowledge(*, actor: Actor, alert_id: uuid.UUID) -> Alert:
-    """Nobody looks after it any more: it is told again, to all who were told before. Raises PermissionDenied, NotFound,
-    Conflict (it does not fire, or nobody looks after it)."""
+    """Nobody looks after it any more: it is told again, to its channels and whoever is on call now. Raises
+    PermissionDenied, NotFound, Conflict (it does not fire, or nobody looks after it)."""
     alert = _locked(actor, alert_id)
     if not alert.acknowledged_at:
         raise Conflict("Nobody looks after it.")

@@ -7,7 +7,7 @@ from ninja import Field, Query, Schema, Status
 
 from dagy_console.alerts.rotations import selectors, services
 from dagy_console.alerts.rotations.presenting import override_out, rotation_out
-from dagy_console.alerts.rotations.terms import LONGEST_NAME, Terms
+from dagy_console.alerts.rotations.terms import LONGEST_NAME, LONGEST_REASON, Terms
 from dagy_console.alerts.search import ROTATIONS
 from dagy_console.core.api import BODY_PROBLEMS, PROBLEMS, ApiRequest, BodyIn, StrictRouter, Text, moment, problems
 from dagy_console.core.times import parse_ahead
@@ -42,7 +42,7 @@ class OverrideIn(BodyIn):
     channel_id: UUID
     until: Text = Field(description="A time like 2026-01-15T10:30:00Z, or from now on like 4h, 7d.")
     starts_at: Text | None = Field(None, description="Likewise; left out, or past: now.")
-    reason: Text = Field("", max_length=services.LONGEST_REASON)
+    reason: Text = Field("", max_length=LONGEST_REASON)
 
 
 class OnCallOut(Schema):

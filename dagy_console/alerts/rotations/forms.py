@@ -1,18 +1,18 @@
 """The forms of a rotation, and of an override."""
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from dagy_console.alerts.channels import selectors as channels
 from dagy_console.alerts.models import Channel, Rotation
-from dagy_console.alerts.rotations.terms import LONGEST_NAME, MOST_TURNS
+from dagy_console.alerts.rotations.terms import LONGEST_NAME, LONGEST_REASON, MOST_TURNS
 from dagy_console.alerts.scope import organizations
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import ConsoleError
@@ -43,8 +43,8 @@ class RotationForm(forms.Form):
         super().__init__(data)
         fields: dict[str, Any] = self.fields
         kept = rotation.channel_ids if rotation else []
-        known = channels.visible_to(actor).order_by("name")[:200]
-        choices = _choices(one for one in known if rotation is None or one.organization_id == rotation.organization_id)
+        known = channels.visible_to(actor).order_by("name")
+        choices = _of_rotation(known, rotation) if rotation else _of_any(known)
         for number in range(1, _room(len(kept), data or {}) + 1):
             fields[f"turn_{number}"] = forms.TypedChoiceField(
                 label=f"Turn {number}", coerce=UUID, required=number == 1, choices=[("", "nobody"), *choices]
@@ -107,21 +107,25 @@ class OverrideForm(forms.Form):
         max_length=50, initial="1d", help_text="From now on (8h, 1d, 2w), or a time: 2026-01-15T10:30:00Z."
     )
     starts_at = TimeAheadField(label="From", required=False, max_length=50, help_text="Likewise. Empty: now.")
-    reason = forms.CharField(max_length=500, required=False)
+    reason = forms.CharField(max_length=LONGEST_REASON, required=False)
 
     def __init__(self, data: Any = None, *, actor: Actor, rotation: Rotation) -> None:
         super().__init__(data)
         who: Any = self.fields["channel_id"]
-        known = channels.visible_to(actor).filter(organization=rotation.organization_id).order_by("name")
-        who.choices = [(str(channel.pk), channel.name) for channel in known]
+        who.choices = _of_rotation(channels.visible_to(actor).order_by("name"), rotation)
 
     def refuse(self, error: ConsoleError) -> None:
         """What a service said stands at its field."""
         add_errors(self, error)
 
 
-def _choices(known: Iterable[Channel]) -> list[tuple[str, str]]:
-    return [(str(channel.pk), f"{channel.name} ({channel.org_id or 'the platform'})") for channel in known]
+def _of_rotation(known: QuerySet[Channel], rotation: Rotation) -> list[tuple[str, str]]:
+    return [(str(channel.pk), channel.name) for channel in known.filter(organization=rotation.organization_id)]
+
+
+def _of_any(known: QuerySet[Channel]) -> list[tuple[str, str]]:
+    """Of one that is to be made: its organization is not known yet."""
+    return [(str(channel.pk), f"{channel.name} ({channel.org_id or 'the platform'})") for channel in known[:200]]
 
 
 def _room(kept: int, data: Any) -> int:

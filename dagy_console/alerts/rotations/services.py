@@ -12,7 +12,7 @@ from dagy_console.accounts.models import Organization
 from dagy_console.alerts.models import Channel, Override, Rotation
 from dagy_console.alerts.on_call import handover, turn_at
 from dagy_console.alerts.rotations import selectors
-from dagy_console.alerts.rotations.terms import FURTHEST, Terms, name_of, wrong
+from dagy_console.alerts.rotations.terms import FURTHEST, LONGEST_REASON, Terms, name_of, wrong
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -23,7 +23,7 @@ from dagy_console.core.permissions import Permission
 from dagy_console.core.times import to_rfc3339, to_second
 
 MOST, MOST_OVERRIDES = 50, 100
-LONGEST, LONGEST_REASON = timedelta(days=92), 500
+LONGEST = timedelta(days=92)
 
 
 @transaction.atomic
@@ -85,12 +85,13 @@ def create_override(
     reason: str = "",
 ) -> Override:
     """The channel is on call in place of whose turn it is; without `starts_at`, or where that is past, from now on.
+    Both times are cut to the second.
 
     Raises PermissionDenied, NotFound, Invalid (past, too long or far, over another, no such channel, too many).
     """
     rotation = _locked(actor, rotation_id)
-    now = timezone.now()
-    starts_at = max(now, starts_at or now)
+    now = _this_second()
+    starts_at, until = max(now, starts_at or now).replace(microsecond=0), until.replace(microsecond=0)
     _refuse_times(starts_at, until, now)
     if len(reason.strip()) > LONGEST_REASON or not is_storable(reason):
         raise Invalid.field("reason", f"write up to {LONGEST_REASON} characters")
@@ -124,11 +125,11 @@ def end_override(*, actor: Actor, rotation_id: uuid.UUID, override_id: uuid.UUID
     override = rotation.overrides.select_related("channel").filter(pk=override_id).first()
     if override is None:
         raise NotFound("There is no such override of this rotation.")
-    now = timezone.now()
+    now = _this_second()
     if override.until <= now:
         raise Conflict("It is over already.")
     before = _said(override)
-    if override.starts_at < now:
+    if override.starts_at <= now:
         override.until = now
         override.save(update_fields=["until"])
     else:
@@ -178,7 +179,8 @@ def _keep(actor: Actor, rotation: Rotation, terms: Terms, others: Any, *, is_mov
     errors = wrong(terms, known=len(found), is_taken=is_taken, is_moved=is_moved)
     if errors:
         raise Invalid("The rotation can't be kept so.", errors=errors)
-    rotation.name, rotation.time_zone, rotation.starts_at = name_of(terms), terms.time_zone, terms.starts_at
+    rotation.name, rotation.time_zone = name_of(terms), terms.time_zone
+    rotation.starts_at = terms.starts_at.replace(microsecond=0)
     rotation.channel_ids = [str(one) for one in terms.channel_ids]
     rotation.save()
     rotation.channels.set(found)
@@ -195,6 +197,11 @@ def _going_on(rotation: Rotation, turns: list[str]) -> datetime:
     if turns[place : place + 1] != [has_it]:
         place = turns.index(has_it) if has_it in turns else 0
     return handover(rotation, turn - place)
+
+
+def _this_second() -> datetime:
+    """No override ends within a second in which another begins."""
+    return timezone.now().replace(microsecond=0)
 
 
 def _refuse_times(starts_at: datetime, until: datetime, now: datetime) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from dagy_console.core.errors import FieldError
 from dagy_console.core.forms import is_storable
 
-MOST_TURNS, LONGEST_NAME = 50, 100
+MOST_TURNS, LONGEST_NAME, LONGEST_REASON = 50, 100, 500
 # How far from now a first turn can begin.
 FURTHEST = timedelta(days=366)
 
@@ -19,7 +19,7 @@ FURTHEST = timedelta(days=366)
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`channel_ids`: whose turns, from the first to the last, one or more for each. `starts_at`: when the first begins;
-    it hands over at that weekday and time of day in `time_zone`."""
+    it hands over at that weekday and time of day in `time_zone`. It is kept to the second."""
 
     name: str
     channel_ids: Sequence[uuid.UUID]
