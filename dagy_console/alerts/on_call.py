@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -64,6 +64,26 @@ def handover(rotation: Rotation, turn: int) -> datetime:
     # What is added to a time with a zone moves the hands of its clock.
     there = rotation.starts_at.astimezone(ZoneInfo(rotation.time_zone)) + turn * WEEK
     return there.astimezone(UTC)
+
+
+def going_on(rotation: Rotation, turns: Sequence[str], at: datetime) -> datetime:
+    """When the first of other turns must have begun, so that whoever has the turn at that moment keeps it until the
+    next handover, where it is among them; else the first has it from then on. Before the first turn it is as it was."""
+    if at < rotation.starts_at or not turns:
+        return rotation.starts_at
+    turn = turn_at(rotation, at)
+    place = turn % len(rotation.channel_ids)
+    has_it = rotation.channel_ids[place]
+    if list(turns[place : place + 1]) != [has_it]:
+        place = list(turns).index(has_it) if has_it in turns else 0
+    begins = [handover(rotation, turn - place - lap * len(turns)) for lap in range(2)]
+    # In an hour that clocks skip no turn can begin without moving all handovers: a round earlier it can.
+    same = (one for one in begins if _clock(rotation, one) == _clock(rotation, rotation.starts_at))
+    return next(same, begins[0])
+
+
+def _clock(rotation: Rotation, at: datetime) -> time:
+    return at.astimezone(ZoneInfo(rotation.time_zone)).time()
 
 
 def with_overrides(rows: QuerySet[Rotation], at: datetime) -> QuerySet[Rotation]:

@@ -43,6 +43,7 @@ def test_by_the_api(api: Any, alice: Any, people: Any) -> None:
     assert (changed["name"], changed["on_call"]["name"], changed["overrides"]) == ("Nights", "ben", [])
     for wrong, field in (
         ({"starts_at": "noon"}, "starts_at"),
+        ({"starts_at": ""}, "starts_at"),
         ({"channel_ids": []}, "channel_ids"),
         ({"time_zone": "CEST?"}, "time_zone"),
     ):

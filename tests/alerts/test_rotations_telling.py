@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from dagy_console.alerts import checking
 from dagy_console.alerts.firings import services as firings
-from dagy_console.alerts.models import Alert, Delivery, Override, Rotation
+from dagy_console.alerts.models import Alert, Delivery, Override, Rotation, Rule
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.why import why
 from dagy_console.audit.models import AuditEntry
@@ -153,6 +153,20 @@ def test_a_rule_keeps_its_rotations_and_they_are_on_record(
         with pytest.raises(Invalid) as refused:
             rules.change_rule(actor=as_actor(alice), rule_id=made.pk, **wrong)
         assert refused.value.errors[0].field == field
+
+
+def test_a_step_that_was_kept_before_there_were_rotations_is_taken(
+    rule: Any, channel: Any, clock: Any, night: Rotation, api: Any, alice: Any
+) -> None:
+    boss = channel("webhook", name="boss")
+    made = rule(rotation_ids=[night.pk], channel_ids=[], window_seconds=600)
+    step = {"after_seconds": 60, "channel_ids": [str(boss.pk)]}
+    Rule.objects.update(escalation=[step])
+    traces(3, NOW - MINUTE)
+    check(clock, 0, 1)
+    assert told() == [("ann", "triggered"), ("boss", "triggered")]
+    answer = api(alice).get(f"/notifications/rules/{made.pk}").json()
+    assert answer["escalation"] == [step | {"rotation_ids": []}]
 
 
 def test_why_says_by_which_rotation_somebody_was_told(rule: Any, clock: Any, night: Rotation) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dagy_console.alerts.models import Override, Rotation
-from dagy_console.alerts.on_call import WEEK, handover, on_call, roster, turn_at
+from dagy_console.alerts.on_call import WEEK, going_on, handover, on_call, roster, turn_at
 
 BERLIN = ZoneInfo("Europe/Berlin")
 # A Monday.
@@ -126,3 +126,31 @@ def test_a_roster_has_no_gap_and_no_overlap(begins: datetime, at: datetime, gaps
     assert all(shift.until == begin for (_, shift), (begin, _) in pairwise(shifts))
     shown = [shift.override for _, shift in shifts if shift.override]
     assert shown == [one for one in overrides if one.starts_at < until]
+
+
+@given(
+    begins=MOMENTS,
+    at=MOMENTS,
+    zone=ZONES,
+    before=st.lists(st.sampled_from("abcd"), min_size=1, max_size=6),
+    after=st.lists(st.sampled_from("abcd"), min_size=1, max_size=6),
+)
+def test_another_order_keeps_who_has_the_turn_and_when_it_is_handed_over(
+    begins: datetime, at: datetime, zone: str, before: list[str], after: list[str]
+) -> None:
+    old = a_rotation(begins.replace(microsecond=0), zone, before)
+    new = a_rotation(going_on(old, after, at), zone, after)
+    was, now = on_call(old, [], at), on_call(new, [], at)
+    if at < old.starts_at:
+        assert now.channel_id == after[0]
+    elif was.channel_id in after:
+        assert (now.channel_id, now.until) == (was.channel_id, was.until)
+    else:
+        assert (now.channel_id, now.until) == (after[0], was.until)
+
+
+def test_another_order_moves_no_handover_out_of_an_hour_that_clocks_skip() -> None:
+    old = a_rotation(datetime(2026, 3, 22, 2, 30, tzinfo=BERLIN), turns=[A, B])
+    at = datetime(2026, 4, 6, tzinfo=UTC)
+    new = a_rotation(going_on(old, [C, A], at), turns=[C, A])
+    assert on_call(new, [], at).channel_id == A and handover(new, 5).astimezone(BERLIN).hour == 2

@@ -114,7 +114,7 @@ def change_rotation(request: ApiRequest, rotation_id: UUID, body: RotationChange
     the next handover, and the order goes on from there (`starts_at` moves by weeks); who is in it no more hands over to
     its first at once."""
     changes = {name: value for name, value in body.model_dump().items() if value is not None}
-    if body.starts_at:
+    if body.starts_at is not None:
         changes["starts_at"] = moment("starts_at", body.starts_at, parse=parse_ahead)
     services.change_rotation(actor=request.actor, rotation_id=rotation_id, **changes)
     return rotation_out(selectors.get_rotation(request.actor, rotation_id))

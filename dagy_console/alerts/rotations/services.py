@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from dagy_console.accounts.models import Organization
 from dagy_console.alerts.models import Channel, Override, Rotation
-from dagy_console.alerts.on_call import handover, turn_at
+from dagy_console.alerts.on_call import going_on
 from dagy_console.alerts.rotations import selectors
 from dagy_console.alerts.rotations.terms import FURTHEST, LONGEST_REASON, Terms, name_of, wrong
 from dagy_console.alerts.scope import require
@@ -53,7 +53,8 @@ def change_rotation(*, actor: Actor, rotation_id: uuid.UUID, **changes: Any) -> 
     before = snapshot(rotation)
     terms = replace(_terms_of(rotation), **changes)
     if "channel_ids" in changes and "starts_at" not in changes:
-        terms = replace(terms, starts_at=_going_on(rotation, [str(one) for one in terms.channel_ids]))
+        turns = [str(one) for one in terms.channel_ids]
+        terms = replace(terms, starts_at=going_on(rotation, turns, timezone.now()))
     others = Rotation.objects.filter(organization=rotation.organization_id).exclude(pk=rotation.pk)
     _keep(actor, rotation, terms, others, is_moved="starts_at" in changes)
     after = snapshot(rotation)
@@ -184,19 +185,6 @@ def _keep(actor: Actor, rotation: Rotation, terms: Terms, others: Any, *, is_mov
     rotation.channel_ids = [str(one) for one in terms.channel_ids]
     rotation.save()
     rotation.channels.set(found)
-
-
-def _going_on(rotation: Rotation, turns: list[str]) -> datetime:
-    """When the first of the new turns began, or begins, so that whoever has the turn now keeps it."""
-    now = timezone.now()
-    if now < rotation.starts_at:
-        return rotation.starts_at
-    turn = turn_at(rotation, now)
-    place = turn % len(rotation.channel_ids)
-    has_it = rotation.channel_ids[place]
-    if turns[place : place + 1] != [has_it]:
-        place = turns.index(has_it) if has_it in turns else 0
-    return handover(rotation, turn - place)
 
 
 def _this_second() -> datetime:
