@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
 from dagy.capture.keys import decode_metadata, encode_metadata, parse_key
 from dagy_console.accounts.models import User
-from dagy_console.alerts.models import Channel, ChannelType, Rule
+from dagy_console.alerts.models import Channel, ChannelType, Rotation, Rule
 from dagy_console.audit.models import AuditEntry
 from dagy_console.demo.alerts import make_rules
 from dagy_console.demo.objects import DemoObject
@@ -175,6 +176,8 @@ def test_passwords_that_are_not_json_are_refused_with_an_example(monkeypatch: py
 
 def test_the_demo_has_rules_that_tell_somebody_once(db: None) -> None:
     assert make_rules("") == Rule.objects.count() > 2
+    (nights,) = Rotation.objects.all()
+    assert nights.starts_at < timezone.now() and nights.rules.exists()
     assert make_rules("") == 0
     assert set(Channel.objects.values_list("channel_type", flat=True)) == {"email"}
 
