@@ -7,6 +7,7 @@ import pytest
 from dagy_console.alerts import outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.models import Channel, Delivery
+from dagy_console.alerts.rules import services as rules
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import Invalid
 from tests.alerts.conftest import CONFIGS, send
@@ -151,3 +152,18 @@ def test_an_email_channel_is_made_by_its_form(browse: Any, alice: Any) -> None:
     assert browse(alice).post(f"{URL}new/", given).status_code == 302
     kept = Channel.objects.get()
     assert kept.config == {"to": ["a@b.example", "c@d.example"]} and kept.is_last_resort
+
+
+def test_a_channel_that_is_deleted_is_taken_out_of_the_steps_of_rules(
+    channel: Any, rule: Any, alice: Any, as_actor: Any
+) -> None:
+    gone, stays = channel("webhook", name="Gone"), channel("webhook", name="Stays")
+    steps = [
+        {"after_seconds": 60, "channel_ids": [str(gone.pk)], "rotation_ids": []},
+        {"after_seconds": 120, "channel_ids": [str(gone.pk), str(stays.pk)], "rotation_ids": []},
+    ]
+    made = rule(channel_ids=[gone.pk, stays.pk], escalation=steps)
+    services.delete_channel(actor=as_actor(alice), channel_id=gone.pk)
+    made.refresh_from_db()
+    assert made.escalation == [{"after_seconds": 120, "channel_ids": [str(stays.pk)], "rotation_ids": []}]
+    rules.change_rule(actor=as_actor(alice), rule_id=made.pk, name="Other")

@@ -13,7 +13,7 @@ from dagy_console.alerts import outbox, recipients
 from dagy_console.alerts.channels import selectors
 from dagy_console.alerts.kinds import KINDS, webhook
 from dagy_console.alerts.messages import Event, Message
-from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation, Severity
+from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation, Rule, Severity
 from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
@@ -104,7 +104,20 @@ def delete_channel(*, actor: Actor, channel_id: uuid.UUID) -> None:
     # What is being sent by it is waited for.
     list(channel.deliveries.select_for_update().order_by("number").values_list("number", flat=True))
     _record(Action.CHANNEL_DELETED, channel, actor=actor, before=snapshot(channel))
+    _take_out_of_steps(channel)
     channel.delete()
+
+
+def _take_out_of_steps(channel: Channel) -> None:
+    """A step that told nobody else is no step any more."""
+    gone = str(channel.pk)
+    rules = Rule.objects.filter(escalation__contains=[{"channel_ids": [gone]}]).order_by("pk")
+    for rule in rules.select_for_update(no_key=True, of=("self",)):
+        steps = [
+            step | {"channel_ids": [one for one in step["channel_ids"] if one != gone]} for step in rule.escalation
+        ]
+        rule.escalation = [step for step in steps if step["channel_ids"] or step.get("rotation_ids")]
+        rule.save(update_fields=["escalation", "updated_at"])
 
 
 @transaction.atomic
