@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from celery import Celery, current_app
 from django.contrib.auth.hashers import make_password
 from django.db import connection
 from django.test import Client
@@ -97,6 +99,17 @@ def committed(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
             make_partitions()
             roles.grant()
         connection.close()
+
+
+@pytest.fixture
+def no_broker() -> Iterator[None]:
+    """Tasks are sent to a port at which nobody listens."""
+    usual = current_app._get_current_object()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    Celery(broker=f"redis://127.0.0.1:{port}/0", set_as_current=False).set_current()
+    yield
+    usual.set_current()
 
 
 @pytest.fixture

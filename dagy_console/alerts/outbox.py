@@ -7,7 +7,6 @@ that is stuck holds up no other subject. What a channel refuses for good is dead
 import random
 import time
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import structlog
@@ -66,7 +65,8 @@ def _post(channel: Channel, recipient: str, message: Message, key: str) -> Deliv
 
 def hand_over(delivery: Delivery) -> None:
     """Where the broker is down, it waits for beat."""
-    transaction.on_commit(partial(_send_task, str(delivery.id)), robust=True)
+    # No `partial`: Django asks what fails for its name.
+    transaction.on_commit(lambda: _send_task(str(delivery.id)), robust=True)
 
 
 def _send_task(delivery_id: str) -> None:

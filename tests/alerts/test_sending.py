@@ -329,3 +329,11 @@ def test_a_config_that_nothing_can_be_sent_by_stops_no_other_channel_and_is_told
     assert first.status == "waiting" and first.attempts == 1 and first.next_at > timezone.now()
     broken.refresh_from_db()
     assert "The console failed at it" in broken.problem
+
+
+def test_a_message_waits_for_beat_where_the_broker_is_down(
+    channel_committed: Any, receiver: Any, no_broker: None
+) -> None:
+    with transaction.atomic():
+        outbox.post(channel_committed, a_message(), key="k1")
+    assert outbox.deliver_due() == 1 and len(receiver.got) == 1

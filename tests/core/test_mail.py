@@ -73,6 +73,14 @@ def test_a_mail_is_sent_once_and_its_text_is_not_kept(server, db):
     assert row.sent_at and row.text == ""
 
 
+def test_a_mail_waits_for_beat_where_the_broker_is_down(server, committed, no_broker):
+    with transaction.atomic():
+        row = post()
+    assert OutgoingMail.objects.get(pk=row.pk).next_at
+    send_mails()
+    assert len(server.taken) == 1
+
+
 def test_several_addresses_get_a_mail_each_and_one_that_is_refused_takes_no_other_with_it(server, db):
     post(to=["bob@blue.example", "two at@once, and@more", "vera@blue.example", "a@b.example\nBcc: c@d.example"])
     send_mails(), send_mails()

@@ -66,7 +66,7 @@ class Place:
 
     def wait_for_both(self) -> None:
         """Until each of the two workers for runs takes them: one that was killed is back."""
-        broker = Celery(broker=self.stack.console.environment["REDIS_URL"])
+        broker = Celery(broker=self.stack.console.environment["REDIS_URL"], set_as_current=False)
 
         def take_runs() -> bool:
             self.supervise()
