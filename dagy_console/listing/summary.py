@@ -127,8 +127,11 @@ def _counted(everything: QuerySet[Model], matching: QuerySet[Model], query: Quer
     buckets = (
         _buckets(matching, listing, step)
         if days and step < HOUR
-        else {datetime.fromisoformat(value): count for value, count, _ in found["bucket"]}
+        else {datetime.fromisoformat(value): count for value, count, _ in found.get("bucket", [])}
     )
+    if not buckets:
+        # All of it was deleted meanwhile.
+        return Summary(total=0)
     return Summary(
         total=sum(buckets.values()),
         facets=[_facet(key.name, found.get(key.column, [])) for key in listing.facets],

@@ -329,3 +329,13 @@ def test_where_counting_takes_too_long_it_says_how_many_there_are_at_least(
     assert "At least 10 traces" in browse(alice).get("/console/exceptions/").content.decode()
     told = api(alice).get("/admin/exceptions/summary").json()
     assert (told["total"], told["total_is_exact"]) == (10, False)
+
+
+def test_what_is_gone_while_it_is_counted_is_nothing_and_no_error(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*asked: Any) -> Any:
+        Trace.objects.all().delete()
+        return rolled_up(*asked)
+
+    put_traces(some_traces(3, random.Random(1)))
+    monkeypatch.setattr(summary, "rolled_up", gone)
+    assert summarize(Trace.objects.all(), TRACES.query()) == summary.Summary(total=0)
