@@ -58,6 +58,8 @@ class Place:
         """
         self.stack.console.watch(lambda said: None)
         if self.second is None or not self.second.is_alive:
+            # Its beat outlives a worker that was killed.
+            processes.stop([self.second] if self.second else [], seconds=lambda: 0)
             command = [str(part) for part in self.stack.console.commands()["jobs"]]
             command = ["jobs,runs" if part == "jobs" else part for part in command]
             command = [part.replace("jobs@", "second@").replace("beat-", "second-beat-") for part in command]
