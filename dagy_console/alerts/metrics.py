@@ -1,13 +1,11 @@
 """Figures of alerts for Prometheus: what fires, and whether those who watch and tell are late."""
 
-from datetime import datetime, timedelta
-
 from django.db.models import Count, Min
-from django.utils import timezone
 
-from dagy_console.alerts import heartbeat
-from dagy_console.alerts.models import Alert, AlertStatus, Channel, Delivery, DeliveryStatus, Rule, Severity
+from dagy_console.alerts import heartbeat, outbox
+from dagy_console.alerts.models import Alert, AlertStatus, Delivery, DeliveryStatus, Rule, Severity
 from dagy_console.core.metrics import Gauge
+from dagy_console.core.times import seconds_since
 
 _WAITING = Delivery.objects.filter(status=DeliveryStatus.WAITING)
 _ENABLED = Rule.objects.filter(enabled=True)
@@ -18,25 +16,17 @@ def gauges() -> list[Gauge]:
         Gauge("dagy_alert_round_age_seconds", "Since rules were checked last.", _round_age),
         Gauge("dagy_alert_round_seconds", "How long the last round of checks took.", lambda: heartbeat.load().seconds),
         Gauge("dagy_alert_rules", "Rules that are enabled.", lambda: _ENABLED.all().count()),
-        Gauge("dagy_alert_rules_failing", "Rules that can't be checked.", _failing_rules),
+        Gauge("dagy_alert_rules_failing", "Rules that can't be checked.", heartbeat.failing_rules),
         Gauge("dagy_alerts_firing", "Alerts that fire.", _firing, label="severity"),
         Gauge("dagy_notifications_waiting", "Messages that wait to be sent.", lambda: _WAITING.all().count()),
         Gauge("dagy_notifications_lag_seconds", "Age of the oldest message that waits; 0: none does.", _lag),
-        Gauge("dagy_notifications_dead", "Messages that were given up in the last day.", _dead),
-        Gauge("dagy_channels_failing", "Channels whose last message was not taken.", _failing_channels),
+        Gauge("dagy_notifications_dead", "Messages that were given up in the last day.", outbox.given_up),
+        Gauge("dagy_channels_failing", "Channels whose last message was not taken.", outbox.failing_channels),
     ]
 
 
-def _age(at: datetime | None) -> float | None:
-    return (timezone.now() - at).total_seconds() if at else None
-
-
 def _round_age() -> float | None:
-    return _age(heartbeat.load().ended_at)
-
-
-def _failing_rules() -> float:
-    return _ENABLED.exclude(problem="").count()
+    return seconds_since(heartbeat.load().ended_at)
 
 
 def _firing() -> dict[str, int]:
@@ -45,13 +35,4 @@ def _firing() -> dict[str, int]:
 
 
 def _lag() -> float:
-    return _age(_WAITING.aggregate(Min("created_at"))["created_at__min"]) or 0
-
-
-def _dead() -> float:
-    since = timezone.now() - timedelta(days=1)
-    return Delivery.objects.filter(status=DeliveryStatus.DEAD, created_at__gt=since).count()
-
-
-def _failing_channels() -> float:
-    return Channel.objects.filter(failing_since__isnull=False).count()
+    return seconds_since(_WAITING.aggregate(Min("created_at"))["created_at__min"]) or 0

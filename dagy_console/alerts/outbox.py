@@ -227,13 +227,22 @@ def last_resort(org_id: str | None, *, besides: Channel | None = None) -> Channe
 def check() -> tuple[Status, str]:
     """For /health."""
     late = Delivery.objects.filter(status=DeliveryStatus.WAITING, created_at__lt=timezone.now() - LATE).count()
-    today = timezone.now() - timedelta(days=1)
-    dead = Delivery.objects.filter(status=DeliveryStatus.DEAD, created_at__gt=today).count()
-    failing = Channel.objects.filter(failing_since__isnull=False).count()
+    dead, failing = given_up(), failing_channels()
     if late or dead or failing:
         told = f"{counted(late, 'message')} late, {dead} given up in the last day"
         return Status.DEGRADED, f"{told}, {counted(failing, 'channel')} failing"
     return Status.HEALTHY, "no message is late"
+
+
+def given_up() -> int:
+    """Messages that were, in the last day."""
+    today = timezone.now() - timedelta(days=1)
+    return Delivery.objects.filter(status=DeliveryStatus.DEAD, created_at__gt=today).count()
+
+
+def failing_channels() -> int:
+    """Whose last message was not taken."""
+    return Channel.objects.filter(failing_since__isnull=False).count()
 
 
 def remove_old() -> None:

@@ -57,11 +57,6 @@ def active(channel: Channel) -> QuerySet[Recipient]:
     return channel.recipients.filter(is_listed=True, confirmed_at__isnull=False, stopped_at=None).order_by("address")
 
 
-def waiting(channel: Channel) -> QuerySet[Recipient]:
-    """Those who have not answered."""
-    return channel.recipients.filter(is_listed=True, confirmed_at=None, stopped_at=None).order_by("address")
-
-
 def of(channel: Channel) -> list[str]:
     """To whom a message goes, each by itself; [""] where nobody is told apart, or nobody takes it."""
     if channel.channel_type != ChannelType.EMAIL:
@@ -81,7 +76,7 @@ def ask_again(channel: Channel, *, actor: Actor) -> None:
     asked now; Invalid as `follow` does."""
     if settings.MAIL is None:
         raise Conflict("Mail is not set up here (DAGY_EMAIL_URL): nobody can be asked.")
-    unanswered = list(waiting(channel))
+    unanswered = list(channel.recipients.filter(is_listed=True, confirmed_at=None, stopped_at=None).order_by("address"))
     if not unanswered:
         raise Conflict("Nobody has to be asked: each address of it has answered.")
     late = [one for one in unanswered if one.asked_at is None or one.asked_at < timezone.now() - PAUSE]

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from dagy_console.core.health import Status
 from dagy_console.core.models import OutgoingMail
+from dagy_console.core.times import seconds_since
 from dagy_console.core.words import counted
 
 # Tried for about five hours: after 10 s, 20 s, 40 s …, at most two hours apart.
@@ -92,7 +93,7 @@ def check() -> tuple[Status, str]:
 def lag() -> float:
     """Seconds that the oldest mail has waited."""
     oldest = OutgoingMail.objects.filter(next_at__isnull=False).aggregate(Min("created_at"))["created_at__min"]
-    return (timezone.now() - oldest).total_seconds() if oldest else 0
+    return seconds_since(oldest) or 0
 
 
 def _hand_over(mail_id: int) -> None:

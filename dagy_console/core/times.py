@@ -73,3 +73,8 @@ def parse_ahead(text: str) -> datetime:
 
 def _utc(when: datetime) -> datetime:
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def seconds_since(at: datetime | None) -> float | None:
+    """None where it never was."""
+    return (timezone.now() - at).total_seconds() if at else None

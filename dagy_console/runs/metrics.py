@@ -1,9 +1,9 @@
 """Figures of runs for Prometheus."""
 
 from django.db.models import Count, Min
-from django.utils import timezone
 
 from dagy_console.core.metrics import Gauge
+from dagy_console.core.times import seconds_since
 from dagy_console.runs import queueing
 from dagy_console.runs.models import UNFINISHED_RUNS, Run
 
@@ -21,5 +21,4 @@ def _unfinished() -> dict[str, int]:
 
 
 def _lag() -> float:
-    oldest = queueing.ready().aggregate(Min("created_at"))["created_at__min"]
-    return (timezone.now() - oldest).total_seconds() if oldest else 0
+    return seconds_since(queueing.ready().aggregate(Min("created_at"))["created_at__min"]) or 0

@@ -8,13 +8,11 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from dagy_console.accounts.models import Organization
-from dagy_console.alerts import outbox, recipients
+from dagy_console.alerts import outbox, recipients, scope
 from dagy_console.alerts.channels import selectors
 from dagy_console.alerts.kinds import KINDS, webhook
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation, Rule, Severity
-from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
@@ -33,10 +31,10 @@ def create_channel(
 
     Raises PermissionDenied; Invalid (the name, the type, the config, too many).
     """
-    require(actor, org_id)
+    scope.require(actor, org_id)
     if channel_type not in KINDS:
         raise Invalid.field("channel_type", f"must be one of {', '.join(ChannelType.values)}")
-    organization = _organization(org_id)
+    organization = scope.organization(org_id, is_held=True)
     channel = Channel(organization=organization, name=_name(name), channel_type=channel_type, created_by=actor.email)
     channel.is_last_resort = is_last_resort
     channel.config = KINDS[channel_type].checked(config)
@@ -173,16 +171,6 @@ def _refuse_on_call(channel: Channel) -> None:
 def _locked(actor: Actor, channel_id: uuid.UUID) -> Channel:
     channel = selectors.get_channel(actor, channel_id, Permission.NOTIFICATIONS_WRITE)
     return Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
-
-
-def _organization(org_id: str) -> Organization | None:
-    """Locked, so that nobody else adds at the same time."""
-    if not org_id:
-        return None
-    found = Organization.objects.select_for_update(no_key=True).filter(pk=org_id).first()
-    if found is None:
-        raise Invalid.field("org_id", f"there is no organization {org_id}")
-    return found
 
 
 def _name(name: str) -> str:

@@ -8,7 +8,6 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from dagy_console.accounts.sudo import sudo_required
-from dagy_console.alerts import recipients
 from dagy_console.alerts.channels import presenting, selectors, services
 from dagy_console.alerts.channels.forms import ChannelForm
 from dagy_console.alerts.deliveries import selectors as deliveries
@@ -98,15 +97,15 @@ def channel(request: ConsoleRequest, channel_id: uuid.UUID) -> HttpResponse:
 
 def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict[str, object]:
     rows = deliveries.with_attempts(deliveries.visible_to(request.actor).filter(channel=found))
-    row = presenting.channel_row(found)
+    row, asked = presenting.channel_row(found), presenting.recipients_of(found)
     return {
         "nav": "alerts",
         "form": form,
         "channel": row,
         # Its addresses are shown with what each said.
         "facts": {name: value for name, value in row["config"].items() if name != "to"},
-        "recipients": presenting.recipients_of(found),
-        "is_waiting": recipients.waiting(found).exists(),
+        "recipients": asked,
+        "is_waiting": any(one["state"] == "asked" for one in asked),
         "problem": presenting.problem_for(found, request.actor),
         "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.org_id),
         "deliveries": [delivery_row(row, request.actor) for row in rows.order_by("-number")[:SHOWN]],

@@ -8,12 +8,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.accounts.models import Organization
+from dagy_console.alerts import scope
 from dagy_console.alerts.models import Channel, Override, Rotation
 from dagy_console.alerts.on_call import going_on
 from dagy_console.alerts.rotations import selectors
 from dagy_console.alerts.rotations.terms import FURTHEST, LONGEST_REASON, Terms, name_of, wrong
-from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
@@ -29,10 +28,8 @@ LONGEST = timedelta(days=92)
 @transaction.atomic
 def create_rotation(*, actor: Actor, org_id: str, terms: Terms) -> Rotation:
     """`org_id` "" makes one of the platform, which only its staff may. Raises PermissionDenied, Invalid."""
-    require(actor, org_id)
-    organization = Organization.objects.select_for_update(no_key=True).filter(pk=org_id).first() if org_id else None
-    if org_id and organization is None:
-        raise Invalid.field("org_id", f"there is no organization {org_id}")
+    scope.require(actor, org_id)
+    organization = scope.organization(org_id, is_held=True)
     others = Rotation.objects.filter(organization=organization)
     if others.count() >= MOST:
         raise Invalid.field("name", f"can't be added: there are {MOST} rotations already. Delete one that is not used")

@@ -7,15 +7,13 @@ from typing import Any
 
 from django.db import transaction
 
-from dagy_console.accounts.models import Organization
-from dagy_console.alerts import lifecycle
+from dagy_console.alerts import lifecycle, scope
 from dagy_console.alerts.channels import selectors as channels
 from dagy_console.alerts.models import Channel, Rotation, Rule
 from dagy_console.alerts.rotations import selectors as rotations
 from dagy_console.alerts.rules import selectors
 from dagy_console.alerts.rules.terms import LONGEST_NAME, RELATIONS, Terms, terms_of
 from dagy_console.alerts.rules.validating import channels_of, name_of, refuse, rotations_of, set_terms, wrong
-from dagy_console.alerts.scope import require
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
@@ -31,10 +29,8 @@ Told = tuple[list[Channel], list[Rotation]]
 @transaction.atomic
 def create_rule(*, actor: Actor, org_id: str, terms: Terms) -> Rule:
     """`org_id` "" makes one of the platform, which only its staff may. Raises PermissionDenied, Invalid."""
-    require(actor, org_id)
-    organization = Organization.objects.select_for_update(no_key=True).filter(pk=org_id).first() if org_id else None
-    if org_id and organization is None:
-        raise Invalid.field("org_id", f"there is no organization {org_id}")
+    scope.require(actor, org_id)
+    organization = scope.organization(org_id, is_held=True)
     others = Rule.objects.filter(organization=organization)
     if others.count() >= MOST:
         raise Invalid.field("name", f"can't be added: there are {MOST} rules already. Delete one that is not used")

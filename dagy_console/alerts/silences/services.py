@@ -8,9 +8,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from dagy_console.accounts.models import Organization
+from dagy_console.alerts import scope
 from dagy_console.alerts.models import Severity, Silence
-from dagy_console.alerts.scope import require
 from dagy_console.alerts.silences import selectors
 from dagy_console.alerts.silences.matchers import LONGEST_REASON, keys
 from dagy_console.audit.actions import Action
@@ -37,10 +36,8 @@ def create_silence(
 ) -> Silence:
     """Alerts that match fire and are not told, until then; what still fires then is. `org_id` "" is for the platform's
     rules, which only its staff may. Raises PermissionDenied, Invalid."""
-    require(actor, org_id)
-    organization = Organization.objects.filter(pk=org_id).first() if org_id else None
-    if org_id and organization is None:
-        raise Invalid.field("org_id", f"there is no organization {org_id}")
+    scope.require(actor, org_id)
+    organization = scope.organization(org_id, is_held=False)
     now = timezone.now()
     starts_at = max(now, starts_at or now)
     terms = _checked(list(matchers))
