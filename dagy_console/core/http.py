@@ -77,8 +77,9 @@ def address(page: str) -> str:
 
 
 def is_api(request: HttpRequest) -> bool:
-    """Whether the caller expects JSON: everything outside the console and the sign-in pages."""
-    return not request.path.startswith(("/console", "/accounts", "/static"))
+    """Whether the caller expects JSON: everything outside the console, the sign-in pages, and what links in messages
+    open."""
+    return not request.path.startswith(("/console", "/accounts", "/alerts/", "/static"))
 
 
 def bearer_token(header: str) -> str:

@@ -157,7 +157,9 @@ def test_a_changed_or_old_link_does_nothing(mailed: Mailed, smtp: Any, client: C
     made = mailed()
     link = link_in(mails(smtp)[0][1], "confirm")
     assert client.post(link.replace("confirm", "stop")).status_code == 404
-    assert client.post(f"{link[:-3]}xy/").status_code == 404
+    refused = client.post(f"{link[:-3]}xy/")
+    assert refused.status_code == 404 and refused["Content-Type"].startswith("text/html")
+    assert "too old, or not whole" in refused.content.decode()
     made.delete()
     assert client.post(link).status_code == 404
 
