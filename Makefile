@@ -10,16 +10,19 @@ unexport PYTHONDONTWRITEBYTECODE
 VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 
-.PHONY: help run test check lint format lock wheel clean venv
+.PHONY: help run test test-long check lint format lock wheel clean venv
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
 run: venv  ## serve the console with PostgreSQL, Redis and S3 beside it, until Ctrl-C
 	@exec $(PYTHON) -m embedded run
 
 test: venv  ## run the tests on servers of their own: make test ARGS="tests/audit -k sealing"
 	@exec $(PYTHON) -m embedded test $(ARGS)
+
+test-long: venv  ## the tests at their full sizes: 20 kills, 64 KB patterns, 2,500 deletions
+	@DAGY_TEST_LONG=1 exec $(PYTHON) -m embedded test $(ARGS)
 
 check: venv  ## all that CI runs: linters, types, import contracts, migrations, tests
 	@exec .ci/check $(PYTHON) $(ARGS)

@@ -1,5 +1,9 @@
 """The JSON API: every app's router."""
 
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import condition
+from django.views.decorators.vary import vary_on_headers
+
 import dagy_console
 from dagy_console.accounts.api import router as accounts
 from dagy_console.accounts.api_keys.api import router as api_keys
@@ -53,3 +57,19 @@ for router in (
     audit,
 ):
     api.add_router("", router)
+
+
+def _etag(request: HttpRequest) -> str:
+    return api.document().etag
+
+
+@read_only
+@condition(etag_func=_etag)
+@vary_on_headers("Accept-Encoding")
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The description of the API, as it was built and compressed at the start."""
+    document, headers = api.document(), {"Cache-Control": "no-cache"}
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return HttpResponse(document.text, content_type="application/json", headers=headers)
+    headers |= {"Content-Encoding": "gzip"}
+    return HttpResponse(document.compressed, content_type="application/json", headers=headers)

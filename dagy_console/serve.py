@@ -5,6 +5,7 @@ Whole requests are read, and whole answers sent, by one loop: however slow a cli
 
 import signal
 import sys
+import threading
 import time
 from typing import Any
 
@@ -44,6 +45,7 @@ def main(listen: str, grace: float) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    threading.Thread(target=_describe_api, name="openapi", daemon=True).start()
     while not asked:
         _turn(server)
     server.accepting = False
@@ -53,6 +55,13 @@ def main(listen: str, grace: float) -> None:
     while time.monotonic() < until and any(map(_is_busy, server.active_channels.values())):
         _turn(server)
     server.task_dispatcher.shutdown(timeout=1)
+
+
+def _describe_api() -> None:
+    """Build `/openapi.json`, so that nobody has to wait for it."""
+    from dagy_console.api import api
+
+    api.document()
 
 
 def _turn(server: Any) -> None:

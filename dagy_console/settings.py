@@ -140,6 +140,8 @@ DOWNLOAD_SECONDS = 900
 
 # --- Background work -------------------------------------------------------------------------------------------------
 RECONCILE_SECONDS = env.whole("DAGY_RECONCILE_SECONDS", 5, least=1, most=3600)
+# Keys in one request of a bulk deletion: few, so that progress counts what returns. S3 takes 1,000 at most.
+DELETION_BATCH = env.whole("DAGY_DELETION_BATCH", 200, least=1, most=1000)
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 # Long work waits in a queue of its own, so that a worker can be set aside for it (`--queues`); others serve both.

@@ -7,7 +7,7 @@ from dagy_console import access, home
 from dagy_console.accounts.team import views as team
 from dagy_console.alerts.channels import by_link
 from dagy_console.alerts.firings import views as alerts
-from dagy_console.api import api
+from dagy_console.api import api, openapi
 from dagy_console.core import views as core
 from dagy_console.demo.api import router as demo
 
@@ -49,5 +49,6 @@ urlpatterns = [
     path("metrics", core.metrics_report),
     path("health", core.health_report),
     path("health/live", core.health_live),
+    path("openapi.json", openapi),
     path("", api.urls),
 ]

@@ -13,7 +13,6 @@ from embedded.files import rotate
 from embedded.processes import Child, spawn, stop, wait_until
 from embedded.profile import ROOT, Profile
 
-_LONGEST_PAUSE_SECONDS = 30
 _STEADY_SECONDS = 60
 
 
@@ -31,6 +30,7 @@ class Console:
     profile: Profile
     environment: Mapping[str, str]
     ports: Mapping[str, int]
+    longest_pause_seconds: float = 30
     children: dict[str, Child] = field(default_factory=dict, init=False)
     _restarts: dict[str, _Restart] = field(default_factory=dict, init=False)
 
@@ -73,7 +73,7 @@ class Console:
             elif restart.due is None:
                 say(f"{name} stopped {child.describe_end()}; starting it again in {restart.pause:.0f} s.")
                 restart.due = now + restart.pause
-                restart.pause = min(restart.pause * 2, _LONGEST_PAUSE_SECONDS)
+                restart.pause = min(restart.pause * 2, self.longest_pause_seconds)
             elif now >= restart.due:
                 restart.due = None
                 stop([child], seconds=lambda: 0)

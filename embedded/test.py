@@ -8,16 +8,25 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from embedded.processes import die_with_parent
 from embedded.profile import ROOT, Profile
 from embedded.shared import shared_servers
 
+_STANDALONE = (ROOT / "tests" / "sdk", ROOT / "tests" / "capture")
 _CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def run_tests(profile: Profile, arguments: Sequence[str]) -> int:
-    """Run pytest with `arguments` on the test servers, in parallel where they do not say otherwise; its exit code."""
+    """Run pytest with `arguments` on the test servers, in parallel where they do not say otherwise; its exit code.
+
+    Where only standalone tests are asked for, no server is started.
+    """
+    paths = [Path(argument.partition("::")[0]).resolve() for argument in arguments if not argument.startswith("-")]
+    paths = [path for path in paths if path.exists()]
+    if paths and all(map(is_standalone, paths)):
+        return _run([sys.executable, "-m", "pytest", *arguments], os.environ)
     chromium = find_chromium(os.environ)
     if chromium:
         print(f"Chromium: {chromium}; the browser tests run.", flush=True)
@@ -25,6 +34,11 @@ def run_tests(profile: Profile, arguments: Sequence[str]) -> int:
         print("No Chromium was found (CHROMIUM, PATH): the browser tests are left out.", flush=True)
     command = [sys.executable, "-m", "pytest", *_parallel(arguments), *arguments]
     return run_command(profile, command, {"DAGY_CHROMIUM": chromium or ""})
+
+
+def is_standalone(path: Path) -> bool:
+    """Whether the tests of `path` run as a customer's program does: without the console and its servers."""
+    return any(path.is_relative_to(directory) for directory in _STANDALONE)
 
 
 def run_command(profile: Profile, command: Sequence[str], variables: Mapping[str, str]) -> int:

@@ -1,5 +1,6 @@
 """The matrix: every page and every operation of the API, opened as everybody, answers as access.py says."""
 
+import copy
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from dagy_console.exceptions.deletions import services as deletion
 from dagy_console.exceptions.models import DeletionJob, Trace
 from dagy_console.listing.language import Term
 from dagy_console.runs.models import TaskRun
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD, actor_of, api_client, browser_of, create_person, new_bucket, rebuild_index
 from tests.runs.support import a_run, a_schedule
 
 # Door -> (for a page: method;) what it is given, and what a super admin gets, for whom that succeeds.
@@ -359,30 +360,40 @@ def _member(name: str, *places: tuple[str, Role]) -> User:
     return user
 
 
-@pytest.fixture
-def people(alice, bob, vera):
-    return {
-        "owner": bob,
-        "admin": _member("ada", ("org_blue", Role.ADMIN)),
-        "developer": _member("dan", ("org_blue", Role.DEVELOPER)),
-        "viewer": vera,
-        "member of two": _member("bea", ("org_blue", Role.VIEWER), ("org_red", Role.DEVELOPER)),
-        "suspended": _member("sue", ("org_grey", Role.OWNER)),
-        "super admin": alice,
-    }
+@pytest.fixture(scope="module")
+def bucket():
+    with new_bucket() as bucket:
+        yield bucket
 
 
-@pytest.fixture
-def facts(bucket, indexed, as_actor, browse, people, charlie):
+@pytest.fixture(scope="module")
+def people(django_db_setup, django_db_blocker):
+    """One of each kind, in a transaction around all calls of this module."""
+    with django_db_blocker.unblock(), transaction.atomic():
+        yield {
+            "owner": _member("bob", ("org_blue", Role.OWNER)),
+            "admin": _member("ada", ("org_blue", Role.ADMIN)),
+            "developer": _member("dan", ("org_blue", Role.DEVELOPER)),
+            "viewer": _member("vera", ("org_blue", Role.VIEWER)),
+            "member of two": _member("bea", ("org_blue", Role.VIEWER), ("org_red", Role.DEVELOPER)),
+            "suspended": _member("sue", ("org_grey", Role.OWNER)),
+            "super admin": create_person("alice@dagy.example", super_admin=True),
+        }
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def facts(bucket, people):
     """One of everything that a door is about, all of org_blue where it is an organization's."""
     key = bucket.put()
-    indexed()
-    staff, owner = as_actor(people["super admin"]), as_actor(people["owner"])
+    rebuild_index()
+    staff, owner = actor_of(people["super admin"]), actor_of(people["owner"])
+    charlie = _member("charlie")
     job = deletion.start_key_deletion(actor=staff, keys=["exceptions/org_blue/elsewhere.json"], expected_count=1)
     Membership.objects.create(user=charlie, organization_id="org_blue", role=Role.DEVELOPER)
     invitation = team.invite(actor=owner, org_id="org_blue", email="x@x.example", role="viewer")
     acts, _ = impersonation.start(actor=staff, email=people["owner"].email, reason="Ticket 4711", minutes=15)
-    browse(charlie)
+    browser_of(charlie)
     run = a_run("org_blue")
     TaskRun.objects.create(run=run, task_id="load", position=0, name="load", status="PENDING")
     channel = channels.create_channel(
@@ -446,36 +457,55 @@ def _on_call(owner):
     return {"turn": str(turn.pk), "rotation": str(rotation.pk), "override": str(override.pk)}
 
 
-@pytest.fixture
-def by_browser(browse, people, as_actor):
-    """Everybody with a session."""
-    callers = {name: Caller(browse(user), as_actor(user)) for name, user in people.items()}
+@pytest.fixture(scope="module")
+def everybody(facts, people):
+    """Those with a session, and those with a token: nobody of org_grey gets in once it is suspended."""
+    by_browser, by_token = _by_browser(people), _by_token(people)
+    Suspension.objects.create(organization_id="org_grey", reason="unpaid", suspended_by="alice")
+    suspended = actor_for(people["suspended"], Origin())
+    for callers in (by_browser, by_token):
+        callers["suspended"] = replace(callers["suspended"], actor=suspended)
+        callers["nobody"] = Caller(Client(), None)
+    return by_browser, by_token
+
+
+@pytest.fixture(scope="module")
+def by_browser(everybody):
+    return everybody[0]
+
+
+@pytest.fixture(scope="module")
+def by_token(everybody):
+    return everybody[1]
+
+
+def _by_browser(people):
+    callers = {name: Caller(browser_of(user), actor_of(user)) for name, user in people.items()}
     for name, read_only in (("looking as an owner", True), ("acting as an owner", False)):
-        client = browse(people["super admin"])
-        acts = _acts(people, as_actor, read_only=read_only, session="session:matrix")[0]
+        client = browser_of(people["super admin"])
+        acts = _acts(people, read_only=read_only, session="session:matrix")[0]
         session = client.session
         session[IMPERSONATING] = str(acts.pk)
         session.save()
-        callers[name] = Caller(client, replace(as_actor(people["owner"]), impersonator=_by(acts)))
-    return _with_suspension(callers | {"nobody": Caller(Client(), None)})
+        callers[name] = Caller(client, replace(actor_of(people["owner"]), impersonator=_by(acts)))
+    return callers
 
 
-@pytest.fixture
-def by_token(api, people, as_actor):
-    """Everybody with an access token, and keys with scopes."""
-    callers = {name: Caller(api(user), as_actor(user)) for name, user in people.items()}
+def _by_token(people):
+    """Access tokens, and keys with scopes."""
+    callers = {name: Caller(api_client(user), actor_of(user)) for name, user in people.items()}
     for name, read_only in (("looking as an owner", True), ("acting as an owner", False)):
-        callers[name] = _bearer(_acts(people, as_actor, read_only=read_only)[1])
+        callers[name] = _bearer(_acts(people, read_only=read_only)[1])
     scopes = [Permission.TEAM_READ, Permission.AUDIT_READ, Permission.CUSTOMERS_READ]
     for name, who, org_id, more in (("key", "owner", "org_blue", ()), ("staff's key", "super admin", None, scopes[2:])):
-        actor = as_actor(people[who])
+        actor = actor_of(people[who])
         _, key = api_keys.create_api_key(actor=actor, name=name, org_id=org_id, scopes=[*scopes[:2], *more])
         callers[name] = _bearer(key)
-    return _with_suspension(callers | {"nobody": Caller(Client(), None)})
+    return callers
 
 
-def _acts(people, as_actor, **given):
-    staff, email = as_actor(people["super admin"]), people["owner"].email
+def _acts(people, **given):
+    staff, email = actor_of(people["super admin"]), people["owner"].email
     return impersonation.start(actor=staff, email=email, reason="Ticket 4711", minutes=15, **given)
 
 
@@ -488,13 +518,6 @@ def _bearer(token):
     return Caller(Client(headers={"Authorization": header}), bearer(header, Origin()))
 
 
-def _with_suspension(callers):
-    """Once everybody has come in."""
-    Suspension.objects.create(organization_id="org_grey", reason="unpaid", suspended_by="alice")
-    sue = User.objects.get(email="sue@blue.example")
-    return callers | {"suspended": replace(callers["suspended"], actor=actor_for(sue, Origin()))}
-
-
 def filled(value, facts):
     """The given parameters with the facts of this test in them."""
     text = json.dumps(value)
@@ -504,11 +527,13 @@ def filled(value, facts):
 
 
 @contextmanager
-def undone():
+def undone(client):
     """Whatever happens is taken back, so that everybody finds the same."""
+    cookies = copy.deepcopy(client.cookies)
     with transaction.atomic():
         yield
         transaction.set_rollback(True)
+    client.cookies = cookies
 
 
 def tally():
@@ -520,9 +545,9 @@ def tally():
 
 def check(access, callers, call, succeeds):
     """Each answers as its row says; who is refused has changed nothing."""
+    before = tally()
     for name, caller in callers.items():
-        with undone():
-            before = tally()
+        with undone(caller.client):
             answer = call(caller.client)
             status = answer.status_code
             if access.allows(caller.actor):
@@ -564,8 +589,8 @@ def call_operation(client, method, path, given):
     return client.generic(method, f"{path}?{query}", json.dumps(given), content_type="application/json")
 
 
-def test_the_page_shows_each_row(browse, alice, bob):
-    page = browse(alice).get("/console/system/access/").content.decode()
+def test_the_page_shows_each_row(by_browser):
+    page = by_browser["super admin"].client.get("/console/system/access/").content.decode()
     assert page.count("<tr>") == len(PAGES) + len(OPERATIONS) + 2
     assert "/console/customers/&lt;str:org_id&gt;/suspend/" in page and "customers.suspend" in page
 

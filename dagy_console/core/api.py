@@ -1,9 +1,13 @@
 """What every JSON endpoint shares: strict parameters and bodies, pages, authentication, and how it is described."""
 
+import gzip
 import json
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
+from hashlib import sha256
 from typing import Annotated, Any, TypeVar, cast
 
 from django.http import HttpRequest, HttpResponse
@@ -12,6 +16,7 @@ from ninja import NinjaAPI, Router, Schema
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.parser import Parser
+from ninja.responses import NinjaJSONEncoder
 from ninja.utils import check_csrf
 from pydantic import AfterValidator, ConfigDict
 
@@ -206,12 +211,31 @@ class ObjectParser(Parser):
         return body
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """JSON as it is sent, plain and compressed, with its entity tag."""
+
+    text: bytes
+    compressed: bytes
+    etag: str
+
+
 class ConsoleApi(NinjaAPI):
     """The API with our parser and errors, described as it is: ninja calls every answer `application/json`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(auth=SignedIn(), parser=ObjectParser(), **options)
+        self._document: Document | None = None
+        self._building = threading.Lock()
         answer_errors_of(self)
+
+    def document(self) -> Document:
+        """The OpenAPI schema, built once: that takes a second of processor, and anybody may ask for it."""
+        with self._building:
+            if self._document is None:
+                text = json.dumps(self.get_openapi_schema(), cls=NinjaJSONEncoder).encode()
+                self._document = Document(text, gzip.compress(text, mtime=0), f'"{sha256(text).hexdigest()[:32]}"')
+            return self._document
 
     def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
         schema = super().get_openapi_schema(**options)

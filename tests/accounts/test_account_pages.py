@@ -21,7 +21,7 @@ from dagy_console.audit.recorder import NotWhileImpersonating
 from dagy_console.core.actors import Actor, ActorKind, Impersonator
 from dagy_console.core.models import OutgoingMail
 from tests.accounts.test_second_factor import code_of, give_totp, recovery_codes, send_code, sign_in
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 NEW_PASSWORD = "a wholly other long sentence"
 

@@ -16,7 +16,7 @@ from dagy_console.accounts.tasks import end_impersonations
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.models import OutgoingMail
 from dagy_console.core.permissions import Role
-from tests.conftest import PASSWORD, at_the_same_moment
+from tests.console import PASSWORD, at_the_same_moment
 
 NEW = "/console/impersonations/new/"
 END = "/console/impersonations/end/"

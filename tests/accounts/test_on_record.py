@@ -13,7 +13,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import PermissionDenied
 from dagy_console.core.permissions import Permission, Role
 from tests.accounts.test_sign_in import login
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from dagy_console.accounts.tasks import mail_reset_link
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.models import OutgoingMail
 from tests.accounts.test_second_factor import code_of, give_totp
-from tests.conftest import PASSWORD, _person, at_the_same_moment
+from tests.console import PASSWORD, at_the_same_moment, create_person
 
 ASK = "/accounts/password/reset/"
 NEW = "a new password that is long"
@@ -135,8 +135,8 @@ class TestTheLink:
         set_password(client, link)
         assert "This link opens nothing" in Client().get(link).content.decode()
 
-    def test_works_once_for_those_too_who_bring_it_at_the_same_moment(self, committed):
-        _person("bob@blue.example", org="org_blue")
+    def test_works_once_for_those_too_who_bring_it_at_the_same_moment(self, committed, real_hashers):
+        create_person("bob@blue.example", org="org_blue")
         link = mailed_link()
         browsers = [Client() for _ in range(4)]
         forms = [{"password1": f"{NEW} {number}", "password2": f"{NEW} {number}"} for number in range(4)]

@@ -11,7 +11,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.errors import Invalid
 from tests.accounts.test_sign_in import login
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 
 @pytest.fixture

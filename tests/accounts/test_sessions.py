@@ -14,7 +14,7 @@ from dagy_console.accounts.models import Impersonation, Organization, User
 from dagy_console.accounts.sessions.serializers import device
 from dagy_console.accounts.sessions.services import revoke
 from dagy_console.audit.models import AuditEntry
-from tests.conftest import at_the_same_moment
+from tests.console import at_the_same_moment
 
 REVOKE = "/console/sessions/revoke/"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from dagy_console.accounts.models import AccessToken
 from dagy_console.audit.models import AuditEntry
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 
 def login(client, email, password, **headers):
@@ -143,6 +143,7 @@ class TestTheToken:
         assert 50 <= int(answers[-1]["Retry-After"]) <= 60
         assert answers[-1]["Retry-After"] in answers[-1].json()["detail"]
 
+    @pytest.mark.slow("waits as long as it is told to")
     def test_the_wait_that_is_told_is_the_wait_that_it_takes(self, client, alice, settings):
         settings.ACCOUNT_RATE_LIMITS = {"login_failed": "1/5s/key"}
         for _ in range(2):

@@ -14,7 +14,7 @@ from dagy_console.core.database import horizon
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.models import DeletionJob
 from tests.accounts.test_second_factor import code_of, give_totp
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 URL = "/console/exceptions/deletions/start/"
 

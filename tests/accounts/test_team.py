@@ -14,7 +14,7 @@ from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import Conflict
 from dagy_console.core.models import OutgoingMail
 from dagy_console.core.permissions import Role
-from tests.conftest import PASSWORD, at_the_same_moment
+from tests.console import PASSWORD, at_the_same_moment
 
 
 def call(client, method, path, **body):

@@ -16,7 +16,7 @@ from dagy_console.alerts.rotations.terms import Terms
 from dagy_console.alerts.rules import services as rules
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDenied
-from tests.conftest import _person, at_the_same_moment
+from tests.console import at_the_same_moment, create_person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -156,7 +156,7 @@ def test_an_override_puts_somebody_else_on_call_until_it_is_over_or_ended(
 
 
 def test_two_overrides_at_the_same_moment_never_overlap(committed: None, empty_index: None, as_actor: Any) -> None:
-    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    actor = as_actor(create_person("alice@dagy.example", super_admin=True))
     who = channels.create_channel(
         actor=actor, org_id="", name="ann", channel_type="email", config={"to": ["ann@blue.example"]}
     )

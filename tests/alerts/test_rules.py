@@ -32,7 +32,7 @@ from dagy_console.exceptions.measures import ExceptionCount, check_soon
 from dagy_console.exceptions.models import Trace
 from dagy_console.runs.models import Run
 from tests.alerts.conftest import MINUTE, USUAL, a_message, due_now, events, look, traces
-from tests.conftest import _person, at_the_same_moment
+from tests.console import at_the_same_moment, create_person
 from tests.runs.support import a_run
 from tests.traces import NOW
 
@@ -118,7 +118,7 @@ def test_a_worker_that_hangs_within_its_round_keeps_no_other_from_checking(
     committed: None, empty_index: None, receiver: Any, as_actor: Any
 ) -> None:
     cache.clear()
-    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    actor = as_actor(create_person("alice@dagy.example", super_admin=True))
     look(datetime.now(UTC))
     services.create_rule(actor=actor, org_id="", terms=Terms(**(USUAL | {"window_seconds": 3_600})))
     traces(3, datetime.now(UTC) - MINUTE)
@@ -499,7 +499,7 @@ def test_over_any_series_no_two_are_open_and_each_step_is_told_once(rule: Any, c
 
 def test_two_beats_at_once_fire_it_once(committed: None, empty_index: None, receiver: Any, as_actor: Any) -> None:
     cache.clear()
-    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    actor = as_actor(create_person("alice@dagy.example", super_admin=True))
     made = channels.create_channel(
         actor=actor, org_id="", name="On-call", channel_type="webhook", config={"url": receiver.url}
     )

@@ -18,14 +18,14 @@ from dagy_console.alerts.models import Attempt, Channel, Delivery
 from dagy_console.audit.models import AuditEntry
 from dagy_console.core.health import Status
 from tests.alerts.conftest import a_message, due_now, send
-from tests.conftest import _person, at_the_same_moment
+from tests.console import at_the_same_moment, create_person
 
 
 def test_a_channel_can_be_deleted_while_a_message_is_being_sent_by_it(
     committed: None, receiver: Any, as_actor: Any
 ) -> None:
     cache.clear()
-    actor = as_actor(_person("alice@dagy.example", super_admin=True))
+    actor = as_actor(create_person("alice@dagy.example", super_admin=True))
     made = services.create_channel(
         actor=actor, org_id="", name="Slow", channel_type="webhook", config={"url": receiver.url}
     )
@@ -277,9 +277,9 @@ def test_two_workers_at_once_send_it_once(committed: None, channel_committed: An
 
 @pytest.fixture
 def channel_committed(committed: None, receiver: Any, as_actor: Any) -> Channel:
-    from tests.conftest import _person
+    from tests.console import create_person
 
-    alice = _person("alice@dagy.example", super_admin=True)
+    alice = create_person("alice@dagy.example", super_admin=True)
     cache.clear()
     return services.create_channel(
         actor=as_actor(alice), org_id="", name="On-call", channel_type="webhook", config={"url": f"{receiver.url}/hook"}
@@ -331,6 +331,7 @@ def test_a_config_that_nothing_can_be_sent_by_stops_no_other_channel_and_is_told
     assert "The console failed at it" in broken.problem
 
 
+@pytest.mark.slow("waits until the broker is given up")
 def test_a_message_waits_for_beat_where_the_broker_is_down(
     channel_committed: Any, receiver: Any, no_broker: None
 ) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.browser.corpus import COUNT, seed
 from tests.browser.stack import PEOPLE, Stack, running_stack, wait_until
 from tests.browser.watching import Watcher
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 CHROMIUM = os.environ.get("DAGY_CHROMIUM", "")
 _FLAGS = (
@@ -86,9 +87,9 @@ def sessions(chromium: Browser, stack: Stack) -> Callable[[str], Any]:
     return state_of
 
 
-@pytest.fixture
-def open_as(chromium: Browser, stack: Stack, sessions: Callable[[str], Any]) -> Iterator[OpenAs]:
-    """A new page of a person (None: of nobody); what goes wrong in it fails the test at its end."""
+@contextmanager
+def opening(chromium: Browser, stack: Stack, sessions: Callable[[str], Any]) -> Iterator[OpenAs]:
+    """New pages of a person (None: of nobody), in the block; what goes wrong in them is raised at its end."""
     opened: list[tuple[BrowserContext, Watcher]] = []
 
     def open_page(person: str | None = None, **options: Any) -> Page:
@@ -108,6 +109,13 @@ def open_as(chromium: Browser, stack: Stack, sessions: Callable[[str], Any]) -> 
         context.close()
     for _, watcher in opened:
         watcher.check()
+
+
+@pytest.fixture
+def open_as(chromium: Browser, stack: Stack, sessions: Callable[[str], Any]) -> Iterator[OpenAs]:
+    """Opens a new page of a person; what goes wrong in it fails the test at its end."""
+    with opening(chromium, stack, sessions) as open_page:
+        yield open_page
 
 
 @pytest.fixture

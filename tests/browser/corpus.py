@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.conftest import Bucket
+from tests.console import Bucket
 
 ORGANIZATIONS = ("org_blue", "org_red", "org_green")
 TYPES = ("ValueError", "TimeoutError", "KeyError", "ConnectionError")

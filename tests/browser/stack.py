@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,26 +16,20 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import redis
-from psycopg import sql
 
 from dagy_console.core import storage
 from embedded.console import Console
-from embedded.databases import create_database
 from embedded.ports import kept_ports
 from embedded.profile import ROOT, Profile
-from tests.conftest import PASSWORD, Bucket
+from tests.console import PASSWORD, Bucket
+from tests.preparation import create_migrated_database, drop_database, static_files
 
 PEOPLE = {"alice": "alice@dagy.example", "bob": "bob@blue.example", "vera": "vera@blue.example"}
 _PREPARE = f"""
-import os
-from django.core.management import call_command
 from dagy_console.accounts.services.people import add_member, create_organization, create_user
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
 
-call_command("migrate", verbosity=0, interactive=False)
-# The API documentation's 25 MB of scripts would take a minute to compress.
-call_command("collectstatic", verbosity=0, interactive=False, ignore_patterns=["ninja"])
 blue = create_organization(actor=SYSTEM, org_id="org_blue", name="Blue Analytics")
 for name, email in {PEOPLE!r}.items():
     user = create_user(actor=SYSTEM, email=email, name=name, password={PASSWORD!r}, super_admin=name == "alice")
@@ -122,17 +116,23 @@ def wait_until(done: Callable[[], bool], *, seconds: float, what: str, every: fl
 
 
 @contextmanager
-def running_stack(directory: Path, seed: Callable[[Bucket], None]) -> Iterator[Stack]:
-    """Start everything, with the traces that `seed` writes; stop it and take it away again at the end."""
+def running_stack(
+    directory: Path, seed: Callable[[Bucket], None], variables: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """Start everything, with the traces that `seed` writes; stop it and take it away again at the end.
+
+    `variables` are set over those of this process: the addresses of servers, and settings.
+    """
     profile = Profile("stack", directory)
     profile.logs.mkdir(parents=True)
     name = f"stack_{uuid.uuid4().hex[:12]}"
     port = kept_ports(profile.directory / "ports.json", {"web": "the console"})["web"]
-    environment = _environment(profile, name=name, port=port)
+    given = {**os.environ, **(variables or {})}
+    environment = _environment(profile, given, name=name, port=port)
     bucket = Bucket(environment["DAGY_TRACES_BUCKET"])
-    console = Console(profile, environment, {"web": port})
+    console = Console(profile, environment, {"web": port}, longest_pause_seconds=1)
     try:
-        create_database(_owner_url(), name)
+        create_migrated_database(name, given)
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()
         with _prepared(profile, environment):
             for variable in ("DAGY_TRACES_BUCKET", "DAGY_ARTIFACTS_BUCKET"):
@@ -144,28 +144,26 @@ def running_stack(directory: Path, seed: Callable[[Bucket], None]) -> Iterator[S
     finally:
         console.stop(seconds=lambda: 3)
         redis.Redis.from_url(environment["REDIS_URL"]).flushdb()
-        _drop_database(name)
+        drop_database(name, given)
 
 
-def _owner_url() -> str:
-    return os.environ.get("DATABASE_OWNER_URL") or os.environ["DATABASE_URL"]
-
-
-def _environment(profile: Profile, *, name: str, port: int) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "DAGY_DEBUG"))}
-    cache = urlsplit(os.environ["REDIS_URL"])
+def _environment(profile: Profile, given: Mapping[str, str], *, name: str, port: int) -> dict[str, str]:
+    kept = {key: value for key, value in given.items() if not key.startswith(("PYTEST_", "DAGY_DEBUG"))}
+    cache = urlsplit(given["REDIS_URL"])
     base = int(cache.path.strip("/") or 0) // 16 * 16
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     return kept | {
-        "DATABASE_URL": urlunsplit(urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{name}")),
+        "DATABASE_URL": urlunsplit(urlsplit(given["DATABASE_URL"])._replace(path=f"/{name}")),
         "REDIS_URL": urlunsplit(cache._replace(path=f"/{base + _LAST_REDIS_DATABASE - worker}")),
         "DAGY_TRACES_BUCKET": f"{name.replace('_', '-')}-traces",
         "DAGY_ARTIFACTS_BUCKET": f"{name.replace('_', '-')}-artifacts",
         "DAGY_BASE_URL": f"http://127.0.0.1:{port}",
-        "DAGY_STATIC_ROOT": str(profile.directory / "staticfiles"),
+        "DAGY_STATIC_ROOT": str(static_files()),
         "DAGY_SPOOL_DIR": str(profile.directory / "spool"),
         "DAGY_DEMO": "1",
         "DAGY_RECONCILE_SECONDS": "3",
+        # A bulk deletion of some hundred traces takes several rounds.
+        "DAGY_DELETION_BATCH": "20",
         # People sign in once for all tests; the test of sudo makes its own session old.
         "DAGY_SUDO_SECONDS": "7200",
         "DAGY_LOG_LEVEL": "INFO",
@@ -177,7 +175,7 @@ def _environment(profile: Profile, *, name: str, port: int) -> dict[str, str]:
 
 @contextmanager
 def _prepared(profile: Profile, environment: dict[str, str]) -> Iterator[None]:
-    """Migrations, static files and people are made while the body runs."""
+    """The people are made while the body runs."""
     log = profile.logs / "prepare.log"
     command = [sys.executable, "-c", f"import django; django.setup()\n{_PREPARE}"]
     with log.open("wb") as output:
@@ -188,11 +186,6 @@ def _prepared(profile: Profile, environment: dict[str, str]) -> Iterator[None]:
         finally:
             process.kill()
     assert code == 0, log.read_text()
-
-
-def _drop_database(name: str) -> None:
-    with psycopg.connect(_owner_url(), autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def body_of(stack: Stack, key: str) -> bytes:

@@ -2,11 +2,13 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.test_accessibility import violations
 
 
+@pytest.mark.slow("five states of its pages are checked for barriers")
 def test_a_key_is_made_with_scopes_used_and_revoked(open_as):
     page = open_as("bob")
     page.goto("/console/account/api-keys/")

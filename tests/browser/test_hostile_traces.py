@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, Request, expect
 
 from dagy import capture
@@ -60,6 +61,7 @@ def put(stack: Stack, number: int, payload: str) -> str:
     return key
 
 
+@pytest.mark.slow("sixteen hostile traces, each on its page")
 def test_nothing_that_a_stranger_wrote_is_executed_or_hidden(page: Page, stack: Stack) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(_path(request)))

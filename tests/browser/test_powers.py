@@ -12,7 +12,7 @@ from dagy_console.accounts.proving import PROVED_AT
 from tests.browser.conftest import OpenAs, allow, sign_in
 from tests.browser.stack import Stack
 from tests.browser.test_accessibility import violations
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 SIZES = {"wide": (1440, 900), "phone": (390, 844)}
 

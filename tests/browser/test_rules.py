@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenAs
 from tests.browser.stack import PEOPLE, Stack, wait_until
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 from tests.runs.support import Caller
 
 

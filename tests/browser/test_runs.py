@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import OpenAs
 from tests.browser.stack import PEOPLE, Stack, wait_until
 from tests.browser.test_accessibility import violations
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 from tests.runs.support import Caller
 
 FLOWS = """
@@ -66,6 +66,7 @@ def test_from_the_list_to_the_failing_line_in_two_clicks(page: Page, failed: str
     expect(page.locator(".ansi-2").first).to_have_text("row")
 
 
+@pytest.mark.slow("a run goes on for seconds and is cancelled")
 def test_a_run_is_watched_while_it_goes_on_and_cancelled(open_as: OpenAs, bob: Caller) -> None:
     run = bob.trigger("nightly", how="slow")["id"]
     page = open_as("bob")

@@ -164,6 +164,7 @@ def test_everything_but_passkeys_works_without_javascript(open_as: OpenAs) -> No
     expect(page).to_have_url(re.compile(r"/console/$"))
 
 
+@pytest.mark.slow("a dozen pages")
 def test_no_page_of_ones_account_has_barriers(open_as: OpenAs, by_name: str) -> None:
     page = open_as(base_url=by_name)
     with_device(page)

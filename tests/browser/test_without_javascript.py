@@ -3,12 +3,14 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenAs, sign_in
 from tests.browser.stack import Stack, body_of
 
 
+@pytest.mark.slow("the whole walk, with full page loads")
 def test_sign_in_search_read_download_and_delete_work_without_javascript(
     open_as: OpenAs, stack: Stack, tmp_path: Path
 ) -> None:

@@ -11,12 +11,24 @@ import pytest
 from capture_support import Bucket
 
 from dagy import capture
+from embedded.profile import Profile
+from embedded.shared import shared_servers
 
 
 @pytest.fixture(scope="session")
-def s3_client() -> Any:
-    if not os.environ.get("AWS_ENDPOINT_URL_S3"):
-        pytest.skip("needs an S3 server: python -m embedded shell -- pytest tests/capture")
+def servers() -> Iterator[None]:
+    """The test servers, started by the first test that needs one where `make test` was asked for capture alone."""
+    if os.environ.get("AWS_ENDPOINT_URL_S3"):
+        yield
+        return
+    with shared_servers(Profile("test")) as environment, pytest.MonkeyPatch.context() as patch:
+        for name in environment.keys() - os.environ.keys() | {"NO_PROXY", "no_proxy"}:
+            patch.setenv(name, environment[name])
+        yield
+
+
+@pytest.fixture(scope="session")
+def s3_client(servers: None) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -29,9 +41,11 @@ def bucket(s3_client: Any) -> Iterator[Bucket]:
     s3_client.create_bucket(Bucket=name)
     bucket = Bucket(name, s3_client)
     yield bucket
-    for key in bucket.keys():
-        s3_client.delete_object(Bucket=name, Key=key)
-    s3_client.delete_bucket(Bucket=name)
+    # The embedded server is thrown away with all that is in it; one that the environment gave is somebody's.
+    if "s3" not in os.environ.get("DAGY_EMBEDDED_SERVERS", "").split(","):
+        for key in bucket.keys():
+            s3_client.delete_object(Bucket=name, Key=key)
+        s3_client.delete_bucket(Bucket=name)
 
 
 @pytest.fixture(autouse=True)

@@ -17,6 +17,8 @@ from capture_support import Bucket, raised, wait_until
 from dagy import capture
 
 ROOT = Path(__file__).parents[2]
+# Enough for two processes to end after their second trace.
+COUNT = 4
 
 
 def fail(number: int) -> None:
@@ -25,7 +27,7 @@ def fail(number: int) -> None:
 
 def in_processes(context: Any) -> None:
     # Two at a time: without a spool a child has 5 s to import boto3 and send, and all at once would share two cores.
-    for number in range(0, 8, 2):
+    for number in range(0, COUNT, 2):
         processes = [context.Process(target=fail, args=(number + second,)) for second in range(2)]
         for process in processes:
             process.start()
@@ -35,16 +37,17 @@ def in_processes(context: Any) -> None:
 
 def in_a_pool_that_is_terminated(context: Any) -> None:
     with context.Pool(2) as pool:
-        pool.map(fail, range(8))
+        pool.map(fail, range(COUNT))
 
 
 def in_an_executor(context: Any) -> None:
     with ProcessPoolExecutor(2, mp_context=context) as executor:
-        list(executor.map(fail, range(8)))
+        list(executor.map(fail, range(COUNT)))
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("run", [in_processes, in_a_pool_that_is_terminated, in_an_executor])
+@pytest.mark.slow("each child starts anew and imports boto3")
 def test_children_of_multiprocessing_lose_nothing(
     bucket: Bucket, run: Callable[[Any], None], method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,7 +56,7 @@ def test_children_of_multiprocessing_lose_nothing(
     # Forget what the tests' own process was configured with: the children find their own in the environment.
     capture.shutdown()
     run(multiprocessing.get_context(method))
-    assert sorted(trace["request_id"] for trace in bucket.traces()) == [f"r{number:05d}" for number in range(8)]
+    assert sorted(trace["request_id"] for trace in bucket.traces()) == [f"r{number:05d}" for number in range(COUNT)]
 
 
 def test_a_fork_while_the_first_trace_is_sent_leaves_the_child_a_working_client(
@@ -63,17 +66,17 @@ def test_a_fork_while_the_first_trace_is_sent_leaves_the_child_a_working_client(
         "import os, time\n"
         "from dagy import capture\n"
         "capture.capture_exception(ValueError('parent'))\n"
-        "for number in range(6):\n"
+        "for number in range(3):\n"
         "    time.sleep(0.05)\n"
         "    if os.fork() == 0:\n"
         "        capture.capture_exception(ValueError(f'child {number}'))\n"
         "        os._exit(0 if capture.flush(20) and capture.stats().sent == 1 else 1)\n"
-        "codes = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(6)]\n"
-        "assert codes == [0] * 6, codes\n"
+        "codes = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(3)]\n"
+        "assert codes == [0] * 3, codes\n"
     )
     monkeypatch.setenv("DAGY_TRACES_BUCKET", bucket.name)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120, cwd=ROOT)
-    assert len(bucket.keys()) == 7
+    assert len(bucket.keys()) == 4
 
 
 def test_a_child_forked_while_capture_is_configured_does_not_hang() -> None:
@@ -111,6 +114,7 @@ def fail(number):
 
 
 @pytest.mark.parametrize("tasks_a_child", [1, 100])
+@pytest.mark.slow("a worker of Celery starts and stops")
 def test_children_of_celery_lose_nothing(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks_a_child: int
 ) -> None:
@@ -118,16 +122,17 @@ def test_children_of_celery_lose_nothing(
     monkeypatch.setenv("DAGY_TRACES_BUCKET", bucket.name)
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{tmp_path}")
     options = ["--pool", "prefork", "--concurrency", "2", f"--max-tasks-per-child={tasks_a_child}"]
+    options += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     worker = subprocess.Popen([sys.executable, "-m", "celery", "-A", "failing", "worker", *options], cwd=tmp_path)
     try:
-        script = "import failing\nfor number in range(8): failing.fail.delay(number)"
+        script = f"import failing\nfor number in range({COUNT}): failing.fail.delay(number)"
         subprocess.run([sys.executable, "-c", script], check=True, timeout=60, cwd=tmp_path)
         done = tmp_path / "done"
-        wait_until(lambda: done.exists() and len(done.read_text()) == 8, 90)
+        wait_until(lambda: done.exists() and len(done.read_text()) == COUNT, 90)
     finally:
         worker.terminate()
         worker.wait(60)
-    assert len(bucket.keys()) == 8
+    assert len(bucket.keys()) == COUNT
 
 
 def test_children_of_gunicorn_lose_nothing(bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,7 @@ def test_the_image_s_variables_are_read_by_the_settings() -> None:
     assert given - {"PATH", "PYTHONUNBUFFERED", "DJANGO_SETTINGS_MODULE"} <= settings_variables()
 
 
+@pytest.mark.slow("everything is collected and compressed")
 def test_static_files_are_collected_with_the_variables_of_the_image_alone(tmp_path: Path) -> None:
     (run,) = [rest for word, rest in instructions() if word == "RUN" and "collectstatic" in rest]
     words = shlex.split(run.split("&&")[0])

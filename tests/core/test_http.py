@@ -1,5 +1,6 @@
 """What every answer has: a request id, headers, and a plain reason when something is wrong."""
 
+import gzip
 import json
 import re
 
@@ -8,7 +9,7 @@ from django.db import OperationalError
 from django.test import Client
 
 from dagy_console.core import health, problems
-from tests.conftest import Bucket
+from tests.console import Bucket
 
 MALFORMED = ["", "{", "[1", "\x00", '"text"', "{'keys': []}", "\xff\xfe"]
 
@@ -153,6 +154,15 @@ def test_docs_and_schema_need_no_sign_in(client, db):
     assert "/admin/exceptions" in schema["paths"] and "/demo/error" not in schema["paths"]
     names = {parameter["name"] for parameter in schema["paths"]["/admin/exceptions"]["get"]["parameters"]}
     assert {"limit", "cursor", "q", "org_id", "exception_type", "from", "to"} <= names
+
+
+def test_the_schema_is_sent_once_to_who_keeps_it(client, db):
+    whole = client.get("/openapi.json")
+    compressed = client.get("/openapi.json", headers={"Accept-Encoding": "gzip"})
+    assert gzip.decompress(compressed.content) == whole.content
+    assert compressed["Vary"] == "Accept-Encoding" and whole["Cache-Control"] == "no-cache"
+    kept = client.get("/openapi.json", headers={"If-None-Match": whole["ETag"]})
+    assert (kept.status_code, kept.content) == (304, b"")
 
 
 def test_the_schema_tells_generated_clients_what_is_sent(client, db):

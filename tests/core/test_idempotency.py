@@ -300,6 +300,7 @@ class TestAtOnce:
         assert len({answer.content for answer in done}) == 1
         assert sum("Idempotent-Replayed" not in answer for answer in done) == 1
 
+    @pytest.mark.slow("a process is killed and its claim ends")
     def test_a_process_that_is_killed_leaves_neither_effect_nor_claim(self, committed):
         with a_request_at_work(committed) as process:
             assert send(committed, how="until killed").status_code == 409

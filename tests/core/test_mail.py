@@ -17,7 +17,7 @@ from dagy_console.core import environment, mail
 from dagy_console.core.health import Status
 from dagy_console.core.models import OutgoingMail
 from dagy_console.core.tasks import remove_old_mails, send_mail, send_mails
-from tests.conftest import at_the_same_moment
+from tests.console import at_the_same_moment
 
 
 class Server:
@@ -73,6 +73,7 @@ def test_a_mail_is_sent_once_and_its_text_is_not_kept(server, db):
     assert row.sent_at and row.text == ""
 
 
+@pytest.mark.slow("waits until the broker is given up")
 def test_a_mail_waits_for_beat_where_the_broker_is_down(server, committed, no_broker):
     with transaction.atomic():
         row = post()

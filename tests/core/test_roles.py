@@ -109,10 +109,18 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_an_ordinary_owner_migrates_makes_the_application_s_role_and_opens_the_tables_to_it(plain_owner: str) -> None:
+@pytest.mark.slow("all migrations from nothing, by an owner that is no superuser")
+def test_one_role_for_everything_works_and_is_warned_of_until_the_application_has_its_own(plain_owner: str) -> None:
+    """An ordinary owner migrates, makes the application's role and opens the tables to it."""
+    done = manage("migrate", "--noinput", DATABASE_URL=plain_owner)
+    assert done.returncode == 0, done.stderr
+    checked = manage("check", DATABASE_URL=plain_owner)
+    assert checked.returncode == 0
+    assert "dagy.W002" in checked.stderr
+    assert "its triggers alone protect" in checked.stderr
+
     name = plain_owner.rpartition("/")[2]
     application = plain_owner.replace(f"//{name}:plain@", f"//{name}_app:secret@")
-
     done = manage("migrate", "--noinput", DATABASE_URL=application, DATABASE_OWNER_URL=plain_owner)
 
     assert done.returncode == 0, done.stderr
@@ -128,15 +136,6 @@ def test_an_ordinary_owner_migrates_makes_the_application_s_role_and_opens_the_t
         assert owner.execute(rights, ["audit_entry"]).fetchone() == (True,)
         assert owner.execute(rights, ["django_session"]).fetchone() == (False,)
         assert owner.execute(rights, ["core_outgoingmail"]).fetchone() == (False,)
-
-
-def test_one_role_for_everything_works_and_is_warned_of(plain_owner: str) -> None:
-    done = manage("migrate", "--noinput", DATABASE_URL=plain_owner)
-    assert done.returncode == 0, done.stderr
-    checked = manage("check", DATABASE_URL=plain_owner)
-    assert checked.returncode == 0
-    assert "dagy.W002" in checked.stderr
-    assert "its triggers alone protect" in checked.stderr
 
 
 def test_the_owner_s_address_is_that_of_another_role() -> None:

@@ -16,7 +16,7 @@ from dagy_console.customers import registry
 from dagy_console.customers.services.suspension import lift_due, suspend, unsuspend
 from dagy_console.customers.tasks import lift_due_suspensions
 from tests.accounts.test_sign_in import login
-from tests.conftest import PASSWORD, at_the_same_moment
+from tests.console import PASSWORD, at_the_same_moment
 
 PAGE = "/console/customers/org_blue/suspend/"
 GIVEN = {"reason": "The invoice of June is open", "note": "Please call us.", "until": "", "running_runs": "finish"}

@@ -16,6 +16,7 @@ def platform(committed: None, bucket: Any, settings: Any) -> Any:
     make_people({})
 
 
+@pytest.mark.slow("a dozen runs, each in a process of its own")
 def test_the_flows_of_the_demo_end_in_every_way_and_one_hangs(platform: None) -> None:
     assert runs.run_flows() == Run.objects.count() == 11
     made = Run.objects.select_related("flow", "deployment").order_by("created_at")

@@ -12,7 +12,7 @@ from dagy_console.core import storage
 from dagy_console.core.health import redis_client
 from embedded.profile import Profile
 from embedded.stack import Stack
-from tests.conftest import forget_own_keys, remove_bucket
+from tests.console import forget_own_keys, remove_bucket
 
 
 @pytest.fixture

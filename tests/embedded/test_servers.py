@@ -169,6 +169,7 @@ def test_ports_and_data_are_kept_over_a_restart(servers: Servers) -> None:
         assert client.get("kept") == b"42"
 
 
+@pytest.mark.slow("the S3 server starts twice")
 def test_s3_keeps_objects_with_their_metadata_over_a_restart(servers: Servers) -> None:
     first = servers.start("s3")
     client = s3_client(servers.environment("s3"))
@@ -321,6 +322,7 @@ print("well", flush=True)
 """
 
 
+@pytest.mark.slow("waits until the frozen server is given up")
 def test_a_frozen_postgresql_is_given_up_and_used_again_when_it_thaws(servers: Servers) -> None:
     servers.start("postgres")
     url = servers.environment("postgres")["DATABASE_OWNER_URL"] + "?connect_timeout=2"

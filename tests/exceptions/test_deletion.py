@@ -211,8 +211,10 @@ class TestByQuery:
         run(job)
         assert len(bucket.keys()) == 5
 
-    def test_cancelling_a_running_job_stops_it_between_batches(self, as_actor, alice, bucket, five, monkeypatch):
-        monkeypatch.setattr(running, "BATCH", 1)
+    def test_cancelling_a_running_job_stops_it_between_batches(
+        self, as_actor, alice, bucket, five, monkeypatch, settings
+    ):
+        settings.DELETION_BATCH = 1
         monkeypatch.setattr(running, "THREADS", 1)
         actor = as_actor(alice)
         job = self.start(actor, "org:org_blue", expected=5)

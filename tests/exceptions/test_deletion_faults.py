@@ -22,9 +22,9 @@ COUNT = 12
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch):
+def _quick(monkeypatch, settings):
     """Small batches, and short pauses between tries."""
-    monkeypatch.setattr(running, "BATCH", 3)
+    settings.DELETION_BATCH = 3
     monkeypatch.setattr(running, "THREADS", 2)
 
 

@@ -14,7 +14,7 @@ from dagy_console.core import roles
 from dagy_console.exceptions.index.grouping import recount_groups
 from dagy_console.exceptions.index.indexing import put_traces, remove_traces
 from dagy_console.exceptions.models import GroupOrganization, Trace, TraceGroup
-from tests.conftest import at_the_same_moment
+from tests.console import at_the_same_moment
 from tests.traces import NOW, a_trace, some_traces
 
 

@@ -1,9 +1,11 @@
-"""A place for each module that kills servers: what its servers set in the environment ends with it."""
+"""One place for all tests that kill or freeze servers."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,12 +15,23 @@ from embedded.postgres import Postgres, data_directory
 from embedded.profile import Profile
 from embedded.redis import Redis
 from tests.browser.stack import PEOPLE, running_stack
-from tests.conftest import PASSWORD
+from tests.capture.capture_support import Proxy
+from tests.console import PASSWORD
 from tests.faults.place import Place, Server
 from tests.runs.support import Caller
 
+_HERE = Path(__file__).parent
 
-@pytest.fixture(scope="module")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One test process runs all of these: there is one place."""
+    for item in items:
+        if item.path.is_relative_to(_HERE):
+            item.add_marker(pytest.mark.xdist_group("faults"))
+
+
+@pytest.fixture(scope="package")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     directory = tmp_path_factory.mktemp("faults")
     profile = Profile("faults", directory)
@@ -28,15 +41,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     redis = Redis(profile, ports["redis"], "redis")
     servers = Server(postgres), Server(redis)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            for server in servers:
-                server.start()
-            patch.setenv("DATABASE_URL", postgres.application_url("postgres"))
-            patch.setenv("DATABASE_OWNER_URL", postgres.owner_url("postgres"))
-            patch.setenv("REDIS_URL", redis.database_url(0))
-            patch.setenv("DAGY_CHANNEL_ALLOWED_HOSTS", "127.0.0.1")
-            with running_stack(directory, lambda _: None) as stack:
-                place = Place(stack, *servers, directory, Caller(stack.url, PEOPLE["bob"], PASSWORD))
+        for server in servers:
+            server.start()
+        with Proxy(os.environ["AWS_ENDPOINT_URL_S3"]) as s3:
+            variables = {
+                "DATABASE_URL": postgres.application_url("postgres"),
+                "DATABASE_OWNER_URL": postgres.owner_url("postgres"),
+                "REDIS_URL": redis.database_url(0),
+                "AWS_ENDPOINT_URL_S3": s3.url,
+                "DAGY_CHANNEL_ALLOWED_HOSTS": "127.0.0.1",
+            }
+            with running_stack(directory, lambda _: None, variables) as stack:
+                place = Place(stack, *servers, s3, directory, Caller(stack.url, PEOPLE["bob"], PASSWORD))
                 place.supervise()
                 yield place
                 processes.stop([place.second] if place.second else [], seconds=lambda: 3)

@@ -1,4 +1,4 @@
-"""The product on servers of its own, each of which may be killed."""
+"""The product on servers of its own, each of which may be killed or frozen."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from embedded.processes import Child, spawn
 from embedded.profile import ROOT
 from embedded.redis import Redis
 from tests.browser.stack import Stack, wait_until
+from tests.capture.capture_support import Proxy
 from tests.runs.support import Caller
 
 FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
@@ -24,7 +25,7 @@ FINAL = {"SUCCEEDED", "FAILED", "CANCELLED"}
 
 @dataclass
 class Server:
-    """PostgreSQL or Redis of this module alone, which may be killed."""
+    """PostgreSQL or Redis of these tests alone, which may be killed."""
 
     program: Postgres | Redis
     children: list[Child] = field(default_factory=list)
@@ -47,6 +48,7 @@ class Place:
     stack: Stack
     postgres: Server
     redis: Server
+    s3: Proxy
     directory: Path
     bob: Caller
     second: Child | None = None

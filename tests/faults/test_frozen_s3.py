@@ -1,7 +1,6 @@
 """While the S3 server hangs, the console answers: nobody waits for long, and not all threads wait at once."""
 
 import json
-import os
 import time
 import urllib.error
 import urllib.parse
@@ -10,11 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.browser.stack import PEOPLE, running_stack
-from tests.capture.capture_support import Proxy
-from tests.conftest import PASSWORD
-
-pytestmark = pytest.mark.xdist_group("frozen-s3")
+from tests.browser.stack import PEOPLE
+from tests.console import PASSWORD
 
 
 class Console:
@@ -60,13 +56,10 @@ class Console:
 
 
 @pytest.fixture(scope="module")
-def console(tmp_path_factory):
-    keys = []
-    with pytest.MonkeyPatch.context() as patch, Proxy(os.environ["AWS_ENDPOINT_URL_S3"]) as proxy:
-        patch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
-        with running_stack(tmp_path_factory.mktemp("frozen"), lambda bucket: keys.append(bucket.put())) as stack:
-            stack.wait_until_indexed("org_blue", 1)
-            yield Console(stack, keys[0], proxy)
+def console(place):
+    key = place.stack.bucket.put()
+    place.stack.wait_until_indexed("org_blue", 1)
+    return Console(place.stack, key, place.s3)
 
 
 @pytest.fixture
@@ -77,6 +70,7 @@ def frozen(console):
     console.thaw()
 
 
+@pytest.mark.slow("the server hangs until calls are given up")
 def test_twelve_readers_of_a_hung_server_leave_threads_for_everybody_else(frozen):
     status, seconds, answers = frozen.while_busy([frozen.content] * 12, "/health/live")
     assert status == 200 and seconds < 1
@@ -85,6 +79,7 @@ def test_twelve_readers_of_a_hung_server_leave_threads_for_everybody_else(frozen
     assert sum(answer[1] < 1 for answer in answers) >= 4, "what finds no room is told so at once"
 
 
+@pytest.mark.slow("the server hangs until calls are given up")
 def test_deletions_that_hang_leave_threads_for_everybody_else(frozen):
     status, seconds, answers = frozen.while_busy([frozen.delete] * 12, "/health/live")
     assert status == 200 and seconds < 1
@@ -94,6 +89,7 @@ def test_deletions_that_hang_leave_threads_for_everybody_else(frozen):
     assert not any(b"othing was changed" in answer[3] for answer in answers)
 
 
+@pytest.mark.slow("the server hangs until calls are given up")
 def test_a_server_that_does_not_answer_is_left_alone_for_a_while(frozen):
     slow = [frozen.content() for _ in range(3)]
     assert [status for status, _, _, _ in slow] == [503] * 3

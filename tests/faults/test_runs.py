@@ -13,7 +13,6 @@ import pytest
 from tests.browser.stack import wait_until
 from tests.faults.place import Place
 
-pytestmark = pytest.mark.xdist_group("lost-servers")
 FLOWS = """
 import logging, os, time
 from dagy import flow, task
@@ -73,6 +72,7 @@ def kill_its_worker(place: Place, run: dict[str, Any]) -> None:
     os.kill(int(worker.rpartition(":")[2]), signal.SIGKILL)
 
 
+@pytest.mark.slow("servers or workers are killed and come back")
 def test_a_restart_of_the_database_costs_no_run_and_no_line(place: Place) -> None:
     runs = [place.begun() for _ in range(2)]
     place.postgres.kill()
@@ -86,6 +86,7 @@ def test_a_restart_of_the_database_costs_no_run_and_no_line(place: Place) -> Non
         assert {task["status"] for task in found["task_runs"]} == {"SUCCEEDED"}
 
 
+@pytest.mark.slow("servers or workers are killed and come back")
 def test_a_restart_of_redis_costs_no_run_and_what_is_triggered_meanwhile_runs_later(place: Place) -> None:
     run = place.begun()
     place.redis.kill()
@@ -99,6 +100,7 @@ def test_a_restart_of_redis_costs_no_run_and_what_is_triggered_meanwhile_runs_la
     assert effects(meanwhile) == [0, 1, 2]
 
 
+@pytest.mark.slow("servers or workers are killed and come back")
 def test_a_worker_that_is_killed_is_told_of_and_its_process_is_gone(place: Place) -> None:
     run = place.begun(seconds=5)
     (pid,) = processes_of(run)
@@ -113,6 +115,7 @@ def test_a_worker_that_is_killed_is_told_of_and_its_process_is_gone(place: Place
     assert effects(run) == [0]
 
 
+@pytest.mark.slow("servers or workers are killed and come back")
 def test_a_run_begins_again_where_its_deployment_says_so_and_never_twice_at_once(place: Place) -> None:
     run = place.begun("again", seconds=1)
     kill_its_worker(place, run)
@@ -123,6 +126,7 @@ def test_a_run_begins_again_where_its_deployment_says_so_and_never_twice_at_once
     assert place.lines(run)[-150:] == all_lines(1)
 
 
+@pytest.mark.slow("servers or workers are killed and come back")
 def test_the_process_of_a_worker_that_hangs_ends_before_another_begins_the_run(place: Place) -> None:
     place.wait_for_both()
     run = place.begun("again", seconds=2)

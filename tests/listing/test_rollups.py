@@ -26,7 +26,7 @@ from dagy_console.listing.rollups import met_by_day, roll_up, rolled_up
 from dagy_console.listing.summary import summarize
 from dagy_console.runs.models import Run
 from dagy_console.runs.search import RUNS
-from tests.conftest import at_the_same_moment
+from tests.console import at_the_same_moment
 from tests.runs.support import a_run
 from tests.traces import NOW, a_trace, some_traces
 
@@ -70,6 +70,7 @@ def same(listing: Listing, rows: Any, *queries: str) -> int:
 
 
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.slow("a property over random sequences of writes")
 def test_counts_hold_after_any_sequence_of_inserts_overwrites_and_deletions(db: None, seed: int) -> None:
     chance = random.Random(seed)
     traces = {trace.key: trace for trace in some_traces(150, chance)}

@@ -244,6 +244,7 @@ def test_a_run_that_goes_on_is_cancelled_and_its_process_is_gone(place: Place, h
         cancelling.cancel(actor=place.actor, run_id=run.pk)
 
 
+@pytest.mark.slow("waits out the grace time")
 def test_a_process_that_ignores_sigterm_is_killed_after_the_grace_time(place: Place) -> None:
     run = place.trigger(how="stubborn")
     thread = threading.Thread(target=in_thread, args=(run.pk,))

@@ -15,7 +15,7 @@ from dagy_console.core.errors import Conflict, Invalid, NotFound, PermissionDeni
 from dagy_console.customers.services import suspension
 from dagy_console.runs.models import Flow, Run, Schedule
 from dagy_console.runs.schedules import cron, services
-from tests.conftest import at_the_same_moment
+from tests.console import at_the_same_moment
 from tests.runs.support import a_run, a_schedule
 
 

@@ -137,6 +137,7 @@ class InMemory:
         raise NotImplementedError
 
 
+@pytest.mark.slow("10,000 tasks")
 def test_ten_thousand_tasks_run_and_so_does_a_chain_of_as_many() -> None:
     @flow
     def wide() -> None:

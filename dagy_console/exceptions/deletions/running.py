@@ -10,6 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -21,8 +22,7 @@ from dagy_console.exceptions.bucket import BucketUnset, traces_bucket
 from dagy_console.exceptions.deletions import claims, selectors
 from dagy_console.exceptions.models import DeletionJob
 
-# Keys in one request: few, so that progress counts what returns; and requests at a time.
-BATCH = 200
+# Requests at a time.
 THREADS = 5
 # Rows of the job's set that are looked up at once.
 PAGE = 2_000
@@ -122,7 +122,8 @@ def _new(work: _Work) -> Iterator[list[str]]:
 
 
 def _chunks(keys: Sequence[str]) -> Iterator[list[str]]:
-    return (list(keys[start : start + BATCH]) for start in range(0, len(keys), BATCH))
+    size = settings.DELETION_BATCH
+    return (list(keys[start : start + size]) for start in range(0, len(keys), size))
 
 
 def _pages(job: DeletionJob) -> Iterator[list[str]]:

@@ -19,9 +19,19 @@ from dagy.client import Forbidden, Invalid, NotAuthenticated, NotFound
 from dagy_console.accounts.services.people import add_member, create_organization, create_user
 from dagy_console.core.actors import SYSTEM
 from dagy_console.core.permissions import Role
-from tests.conftest import PASSWORD
+from tests.console import PASSWORD
 
 EMAIL = "bob@blue.example"
+
+
+@pytest.fixture(autouse=True)
+def local_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the SDK keeps on a customer's machine."""
+    path = tmp_path / "dagy"
+    monkeypatch.setenv("DAGY_LOCAL_DIR", str(path))
+    for name in ("DAGY_API_URL", "DAGY_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    return path
 
 
 @pytest.fixture
