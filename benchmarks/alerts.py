@@ -161,7 +161,7 @@ def outbox(count: int, threads: int) -> float:
     from django.conf import settings
     from django.db import connection
 
-    from dagy_console.alerts import outbox
+    from dagy_console.alerts import dispatch
     from dagy_console.alerts.channels.services import create_channel
     from dagy_console.alerts.messages import Event, Message
     from dagy_console.alerts.models import Channel, Delivery, Severity
@@ -182,7 +182,7 @@ def outbox(count: int, threads: int) -> float:
             )
 
         def work() -> None:
-            while outbox.deliver_due():
+            while dispatch.deliver_due():
                 pass
             connection.close()
 

@@ -1,16 +1,19 @@
 """The Celery application. Tasks live in each app's tasks.py; the schedule is in settings.CELERY_BEAT_SCHEDULE."""
 
 import os
+from contextlib import suppress
+from typing import Any
 
 import redis
 from celery import Celery
-from celery.signals import heartbeat_sent, setup_logging
+from celery.signals import heartbeat_sent, setup_logging, task_revoked
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dagy_console.settings")
 
 app = Celery("dagy_console")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.autodiscover_tasks(related_name="outside")
 
 
 @setup_logging.connect
@@ -27,3 +30,14 @@ def _worker_lives(**_: object) -> None:
         health.beat("worker")
     except redis.RedisError:
         return
+
+
+@task_revoked.connect
+def _period_missed(request: Any = None, expired: bool = False, **_: object) -> None:
+    """A periodic task whose period was over before a worker came to it."""
+    from dagy_console.core import health
+
+    if not expired:
+        return
+    with suppress(redis.RedisError):
+        health.note_missed(request.task)

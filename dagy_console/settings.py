@@ -146,8 +146,13 @@ CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_IGNORE_RESULT = True
 # Long work waits in a queue of its own, so that a worker can be set aside for it (`--queues`); others serve both.
 RUN_QUEUES = list(dict.fromkeys(["default", *env.names("DAGY_RUN_QUEUES")]))
-CELERY_TASK_QUEUES = [Queue(name) for name in ("celery", "jobs", "runs", *(f"runs.{name}" for name in RUN_QUEUES[1:]))]
+CELERY_TASK_QUEUES = [
+    Queue(name) for name in ("celery", "outside", "jobs", "runs", *(f"runs.{name}" for name in RUN_QUEUES[1:]))
+]
 CELERY_TASK_DEFAULT_QUEUE = "celery"
+# What waits for strangers keeps nothing else waiting: each app's `outside.py`.
+OUTSIDE_TASKS = ("alerts.deliver", "alerts.deliver_due", "alerts.ping", "core.send_mail", "core.send_mails")
+CELERY_TASK_ROUTES = {name: {"queue": "outside"} for name in OUTSIDE_TASKS}
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -1,4 +1,4 @@
-"""The console's own processes, restarted where they die: web, three workers, one of them with beat, and the inbox."""
+"""The console's own processes, restarted where they die: web, four workers, one of them with beat, and the inbox."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class _Restart:
 
 @dataclass
 class Console:
-    """Web, workers for short tasks, for runs, and for jobs and beat, all with `environment`; the inbox, where it has
-    `ports` of 127.0.0.1."""
+    """Web, workers for short tasks, for what waits for strangers, for runs, and for jobs and beat, all with
+    `environment`; the inbox, where it has `ports` of 127.0.0.1."""
 
     profile: Profile
     environment: Mapping[str, str]
@@ -49,6 +49,7 @@ class Console:
         wait_until(self.is_live, self.children["web"], stopping=stopping)
         # Last, because it would only take the processor from the other two while they start.
         self._spawn("runs")
+        self._spawn("outside")
         self._spawn("jobs")
 
     def is_live(self) -> bool:
@@ -100,6 +101,8 @@ class Console:
         commands = {
             "web": [*python, "dagy_console.serve", f"127.0.0.1:{self.ports['web']}", "4"],
             "worker": [*python, *_WORKER, "-Q", "celery", "-c", "4", "-n", "worker@%h"],
+            # Strangers who answer slowly hold up nobody but each other.
+            "outside": [*python, *_WORKER, "-Q", "outside", "-c", "8", "-n", "outside@%h"],
             # Long work has threads of its own, so that it never keeps the index waiting. Beat costs least in here.
             "jobs": [*python, *_WORKER, "-Q", "jobs", "-c", "4", "-n", "jobs@%h", "-B", "--schedule", schedule],
             "runs": [*python, *_WORKER, "-Q", ",".join(self._run_queues()), "-c", "4", "-n", "runs@%h"],

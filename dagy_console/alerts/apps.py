@@ -17,7 +17,7 @@ class AlertsConfig(AppConfig):
         navigation.register(
             "alerts", "Alerts", url_name="alerts:list", key="l", order=25, permission=Permission.NOTIFICATIONS_READ
         )
-        health.register("alerts", outbox.check)
+        health.register("alerts", outbox.check, fresh=True)
         health.register("alert rules", heartbeat.check)
         metrics.register(*figures.gauges())
         register_watch(watch_url)

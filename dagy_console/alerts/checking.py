@@ -79,7 +79,7 @@ def check_due(*, fresh: Sequence[str] = ()) -> int:
     rules = list(Rule.objects.raw(_CLAIM, {"now": now, "astray": now + ASTRAY, **times}))
     problems: dict[UUID, str] = {}
     alerts: dict[UUID, dict[str, Alert]] = defaultdict(dict)
-    for alert in Alert.objects.filter(status__in=OPEN) if rules else []:
+    for alert in Alert.objects.filter(status__in=OPEN, rule__in=rules) if rules else []:
         alerts[alert.rule_id][alert.label] = alert
     moved: list[Alert] = []
     quiet = hush.at(now)

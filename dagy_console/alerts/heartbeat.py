@@ -2,17 +2,13 @@
 
 from datetime import datetime, timedelta
 
-import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.alerts.models import CheckerState, Rule
-from dagy_console.core import outbound
 from dagy_console.core.health import Status
 from dagy_console.core.words import counted, duration
 
-log = structlog.get_logger(__name__)
 LATE_SECONDS = 60
 
 
@@ -49,20 +45,6 @@ def end(now: datetime, *, rules: int, seconds: float) -> None:
 
 def _unless_held() -> CheckerState | None:
     return CheckerState.objects.select_for_update(skip_locked=True).filter(pk=1).first()
-
-
-def ping() -> None:
-    """Tell the outside that rules are checked; where they are not, its silence is the message."""
-    ended_at = load().ended_at
-    if not settings.PING_URL or ended_at is None or timezone.now() - ended_at > timedelta(seconds=LATE_SECONDS):
-        return
-    try:
-        answer = outbound.post(settings.PING_URL, b"", {})
-    except (outbound.Forbidden, outbound.NoAnswer) as error:
-        log.warning("alerts.ping_failed", problem=str(error))
-        return
-    if answer.status >= 300:
-        log.warning("alerts.ping_failed", problem=f"It answered {answer.status}.")
 
 
 def check() -> tuple[Status, str]:

@@ -12,6 +12,9 @@ from dagy_console.alerts.hush import Hush
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import FLAPS_WITHIN, OPEN, QUIET, Alert, AlertStatus, NoData, Op, Rule, Storm
 
+# What a check changes of an alert that is open.
+_MOVED = ["value", "peak", "quiet_since", "status", "fired_at", "flaps", "is_silenced", "silence"]
+_MOVED += ["told", "notified_at", "escalated"]
 NO_DATA = {"data": "none"}
 _GOES_ON = "What fires is not called resolved meanwhile."
 
@@ -92,6 +95,7 @@ def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
     """Bring the rule's alerts to what was found."""
     alerts = {alert.label: alert for alert in rule.alerts.filter(status__in=OPEN)}
     to_tell: list[Alert] = []
+    breached: list[Alert] = []
     for label, one in what.breached.items():
         if label not in alerts and not watches(rule, now):
             continue
@@ -99,7 +103,9 @@ def settle(rule: Rule, what: Seen, now: datetime, hush: Hush) -> None:
         alert.value, alert.peak, alert.quiet_since = one.value, worse(rule, alert.peak, one.value), None
         if _goes_on(rule, alert, now, hush):
             to_tell.append(alert)
-        alert.save()
+        breached.append(alert)
+    Alert.objects.bulk_create([alert for alert in breached if alert.label not in alerts])
+    Alert.objects.bulk_update([alert for alert in breached if alert.label in alerts], _MOVED, batch_size=500)
     storms.tell_each_or_all(rule, to_tell, now)
     Alert.objects.bulk_update(to_tell, ["told", "notified_at", "storm"])
     for label in _over(what, alerts):

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from dagy_console.accounts.models import Organization
 from dagy_console.core.encryption import decrypt, encrypt
+from dagy_console.core.leases import Leased
 
 
 class ChannelType(models.TextChoices):
@@ -106,7 +107,7 @@ class DeliveryStatus(models.TextChoices):
     DEAD = "dead"
 
 
-class Delivery(models.Model):
+class Delivery(Leased):
     """One message by one channel, to one of its recipients where it has several. Those of the same `subject` go out in
     the order in which they were written."""
 
@@ -145,6 +146,9 @@ class Delivery(models.Model):
             models.Index(fields=["organization", "-created_at", "-id"], name="delivery_of_organization"),
             models.Index(fields=["status", "-created_at", "-id"], name="delivery_by_status"),
             GinIndex(OpClass("subject", name="gin_trgm_ops"), name="delivery_subject"),
+            models.Index(
+                fields=["lease_until"], condition=models.Q(lease_until__isnull=False), name="delivery_under_way"
+            ),
             # Who was told of something.
             models.Index(fields=["subject", "channel"], name="delivery_told"),
         ]

@@ -27,7 +27,7 @@ def tell_each_or_all(rule: Rule, alerts: list[Alert], now: datetime) -> None:
     storm = storm or Storm.objects.create(rule=rule, organization_id=rule.organization_id, opened_at=now)
     for alert in alerts:
         alert.storm, alert.told, alert.notified_at = storm, alert.told + 1, now
-        alert.save()
+    Alert.objects.bulk_update(alerts, ["storm", "told", "notified_at"])
     firing = list(_heard(storm))
     # It is told again where it is twice as large as was told, or what was silenced is not any more.
     if len(firing) >= 2 * storm.told_count or any(alert.silence_id for alert in alerts):

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from dagy_console.alerts import catching_up, checking, heartbeat, outbox
+from dagy_console.alerts import catching_up, checking, outbox
 from dagy_console.alerts.silences import ending
 
 
@@ -18,18 +18,6 @@ def check_fresh(measure_names: list[str]) -> None:
     checking.check_due(fresh=measure_names)
 
 
-@shared_task(name="alerts.deliver")
-def deliver(delivery_id: str) -> None:
-    """One message, as soon as it is written."""
-    outbox.deliver_due(only=delivery_id)
-
-
-@shared_task(name="alerts.deliver_due")
-def deliver_due() -> None:
-    """What is to be tried again, and what no worker was told of."""
-    outbox.deliver_due()
-
-
 @shared_task(name="alerts.catch_up")
 def catch_up() -> None:
     """What fired and was over while nobody checked."""
@@ -40,12 +28,6 @@ def catch_up() -> None:
 def tell_ended_silences() -> None:
     """Whoever made a silence, that it is over."""
     ending.tell_ended()
-
-
-@shared_task(name="alerts.ping")
-def ping() -> None:
-    """Whoever watches the watcher, that it watches."""
-    heartbeat.ping()
 
 
 @shared_task(name="alerts.remove_old")

@@ -24,6 +24,12 @@ class CoreConfig(AppConfig):
                 metrics.states,
                 label="component",
             ),
+            Gauge(
+                "dagy_periodic_tasks_missed",
+                "How often each periodic task was given up, since no worker came to it within its period.",
+                health.missed_ever,
+                label="task",
+            ),
             Gauge("dagy_mails_lag_seconds", "Age of the oldest mail that waits; 0: none does.", mail.lag),
         )
         health.register("database", health.check_database)
@@ -33,3 +39,4 @@ class CoreConfig(AppConfig):
         health.register("rate limit", health.check_rate_limit, live=True)
         health.register("workers", partial(health.check_heartbeat, "worker"), live=True)
         health.register("beat", partial(health.check_heartbeat, "beat"), live=True)
+        health.register("periodic tasks", health.check_periods, live=True)

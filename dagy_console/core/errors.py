@@ -67,6 +67,16 @@ class Invalid(ConsoleError):
         return cls(f"{name}: {message}", errors=[FieldError(name, message)])
 
 
+class TooManyRequests(ConsoleError):
+    """One person or organization asks for more than is done for it at once; nothing was changed."""
+
+    status = 429
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int = 60) -> None:
+        super().__init__(detail, retry_after=retry_after)
+
+
 class Unavailable(ConsoleError):
     """A dependency (S3, PostgreSQL, Redis) does not answer or refuses."""
 

@@ -1,13 +1,14 @@
 """Leases: one worker at a time on a row, and another one takes over when it dies."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection, models
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, models
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -52,6 +53,22 @@ def take(rows: models.QuerySet[Any], *, seconds: float) -> uuid.UUID | None:
     token = uuid.uuid4()
     taken = rows.filter(free()).update(lease_owner=token, lease_until=Now() + timedelta(seconds=seconds))
     return token if taken else None
+
+
+def written(write: Callable[[], None]) -> None:
+    """Write what came of the work, again and again while the database is away, for about as long as a lease holds.
+
+    What was done outside would be done once more by the next holder.
+    """
+    for pause in (0.5, 1, 2, 4):
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            time.sleep(pause)
+    return write()
 
 
 @contextmanager

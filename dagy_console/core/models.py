@@ -1,10 +1,13 @@
-"""What every app stands on, as rows: mails that wait to be sent, and answers that a repeated request gets again."""
+"""What every app stands on, as rows: mails that wait to be sent, destinations that fail, and answers that a repeated
+request gets again."""
 
 from django.db import models
 from django.db.models.functions import Now
 
+from dagy_console.core.leases import Leased
 
-class OutgoingMail(models.Model):
+
+class OutgoingMail(Leased):
     """A mail of the outbox. Its text is emptied once it was sent: it may hold a link that opens an account."""
 
     to = models.JSONField()
@@ -26,6 +29,19 @@ class OutgoingMail(models.Model):
 
     def __str__(self) -> str:
         return f"mail {self.pk}"
+
+
+class Destination(models.Model):
+    """A receiver outside that did not take what was sent last: a channel, or the mail server. No row: it works."""
+
+    key = models.TextField(primary_key=True)
+    # In a row.
+    failures = models.PositiveIntegerField(default=1)
+    # Nothing is sent to it before.
+    rests_until = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class IdempotentAnswer(models.Model):

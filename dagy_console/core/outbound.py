@@ -8,12 +8,15 @@ networks from https and from the rule of public addresses.
 
 import socket
 import ssl
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from time import monotonic
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import urllib3
@@ -27,6 +30,7 @@ _Address = IPv4Address | IPv6Address
 # Addresses that hold one of IPv4, and relays between the two.
 _HOLDS_IPV4 = {ip_network("64:ff9b::/96"): 0, ip_network("::/96"): 0}
 _NO_PUBLIC = [ip_network(given) for given in ("64:ff9b:1::/48", "192.88.99.0/24", "fec0::/10")]
+_LATE = "There was no answer in time."
 # Looking a name up can't be stopped: a thread that hangs is left behind.
 _names = ThreadPoolExecutor(16, thread_name_prefix="names")
 
@@ -79,6 +83,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     address = _checked_address(host, port)
     pool = _pool(parts.scheme, address, port, host, deadline - monotonic())
+    watch = _Deadline(pool, deadline)
     path = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"
     try:
         answer = pool.urlopen(
@@ -90,12 +95,64 @@ def post(url: str, body: bytes, headers: Mapping[str, str]) -> Answer:
             redirect=False,
             preload_content=False,
         )
+        if watch.is_late:
+            # Cut off within the headers, which may look whole.
+            raise NoAnswer(_LATE)
         text = _beginning(answer, deadline)
     except (urllib3.exceptions.HTTPError, OSError) as error:
-        raise NoAnswer(_explained(error)) from None
+        raise NoAnswer(_LATE if monotonic() >= deadline else _explained(error)) from None
     finally:
+        watch.cancel()
         pool.close()
     return Answer(answer.status, text, _retry_after(answer.headers.get("Retry-After")))
+
+
+class _Deadline:
+    """Cuts a pool's connection off at the deadline.
+
+    A time-out of a socket begins anew with each byte: by it alone, a server that sends one byte a second is never late.
+    """
+
+    def __init__(self, pool: urllib3.HTTPConnectionPool, deadline: float) -> None:
+        self._socket: socket.socket | None = None
+        self.is_late = False
+        self._lock = threading.Lock()
+        pool.ConnectionCls = self._watched(pool.ConnectionCls)
+        self._timer = threading.Timer(max(deadline - monotonic(), 0.1), self._cut)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def cancel(self) -> None:
+        self._timer.cancel()
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def _watched(self, kind: Any) -> Any:
+        watch = self._watch
+
+        class Watched(kind):  # type: ignore[misc]
+            def _new_conn(self) -> socket.socket:
+                made: socket.socket = super()._new_conn()
+                watch(made)
+                return made
+
+        return Watched
+
+    def _watch(self, made: socket.socket) -> None:
+        with self._lock:
+            # One of its own, since encryption takes the other over.
+            self._socket = made.dup()
+        if self.is_late:
+            self._cut()
+
+    def _cut(self) -> None:
+        with self._lock:
+            self.is_late = True
+            if self._socket is not None:
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 def _checked_address(host: str, port: int) -> str:
@@ -180,7 +237,12 @@ def _beginning(answer: urllib3.BaseHTTPResponse, deadline: float) -> str:
     """However slowly it comes: what is there at the deadline."""
     read = b""
     while len(read) < READ_BYTES and monotonic() < deadline:
-        piece = answer.read1(READ_BYTES - len(read))
+        try:
+            piece = answer.read1(READ_BYTES - len(read))
+        except (urllib3.exceptions.HTTPError, OSError):
+            if monotonic() < deadline:
+                raise
+            break
         if not piece:
             break
         read += piece
@@ -204,7 +266,7 @@ def _explained(error: Exception) -> str:
     if isinstance(error, urllib3.exceptions.NewConnectionError):
         return "The connection was refused."
     if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
-        return "There was no answer in time."
+        return _LATE
     if isinstance(error, urllib3.exceptions.SSLError | ssl.SSLError):
         return f"The certificate or the encryption was refused: {error}"[:300]
     return f"The connection broke off ({type(error).__name__})."

@@ -29,17 +29,6 @@ def make_partitions() -> None:
         ensure_partitions(table, *months)
 
 
-@shared_task(name="core.send_mail")
-def send_mail(mail_id: int) -> None:
-    mail.deliver_due(only=mail_id)
-
-
-@shared_task(name="core.send_mails")
-def send_mails() -> None:
-    """What failed before, and what no worker was told of."""
-    mail.deliver_due()
-
-
 @shared_task(name="core.remove_old_mails")
 def remove_old_mails() -> None:
     mail.remove_old()

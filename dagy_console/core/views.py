@@ -19,7 +19,7 @@ A_YEAR = 365 * 86_400
 @read_only
 def health_report(request: HttpRequest) -> JsonResponse:
     """Every component; 503 only where the console cannot work at all."""
-    report = health.report()
+    report = health.report(fresh=True)
     body = {
         "status": report.status,
         "version": dagy_console.__version__,

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from dagy_console.alerts import checking, outbox
+from dagy_console.alerts import checking, dispatch, outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Channel, Delivery, Rotation, Rule, Severity
 from dagy_console.alerts.rotations import services as rotations
 from dagy_console.alerts.rules import services as rules
 from dagy_console.alerts.rules.terms import Terms
+from dagy_console.core.models import Destination
 from dagy_console.core.times import to_rfc3339
 from dagy_console.exceptions.index.indexing import put_traces
 from dagy_console.exceptions.models import IndexState
@@ -140,10 +141,11 @@ def a_message(subject: str = "alert:1", **more: Any) -> Message:
 def send(channel: Channel, message: Message | None = None, *, key: str = "k1") -> Delivery:
     """Written, and tried once."""
     delivery = outbox.post(channel, message or a_message(), key=key)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     delivery.refresh_from_db()
     return delivery
 
 
 def due_now() -> None:
+    Destination.objects.all().delete()
     Delivery.objects.filter(status="waiting").update(next_at=timezone.now())

@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from dagy_console.accounts.models import User
-from dagy_console.alerts import catching_up, checking, outbox
+from dagy_console.alerts import catching_up, checking, dispatch
 from dagy_console.alerts.models import Alert, CheckerState, Delivery, Rule
 from dagy_console.alerts.silences import services as silences
 from dagy_console.listing.language import Term
@@ -142,7 +142,7 @@ def test_every_kind_of_channel_tells_it(
     traces(3, NOW + 3 * MINUTE)
     outage()
     catching_up.catch_up()
-    outbox.deliver_due()
+    dispatch.deliver_due()
     assert Delivery.objects.get().status == "sent"
     if kind == "pagerduty":
         assert [got.json["event_action"] for got in receiver.got] == ["trigger", "resolve"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dagy_console.alerts import outbox
+from dagy_console.alerts import dispatch
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.models import Channel, Delivery
 from dagy_console.alerts.rules import services as rules
@@ -115,7 +115,7 @@ def test_a_test_message_is_sent_and_on_record(api: Any, channel: Any, alice: Any
     made = channel("slack")
     told = api(alice).post(f"/notifications/channels/{made.pk}/test")
     assert told.status_code == 202 and told.json()["event"] == "test"
-    outbox.deliver_due()
+    dispatch.deliver_due()
     assert "Test of the channel On-call" in str(receiver.got[0].json)
     assert AuditEntry.objects.filter(action="channel.tested").exists()
     again = api(alice).post(f"/notifications/deliveries/{told.json()['id']}/resend")
@@ -133,7 +133,7 @@ def test_a_channel_is_made_and_tested_by_the_pages_without_javascript(browse: An
     page = f"{URL}{channel.pk}/"
     assert channel.config["secret"] not in browser.get(page).content.decode()
     assert browser.post(f"{page}test/").status_code == 302
-    outbox.deliver_due()
+    dispatch.deliver_due()
     shown = browser.get(page).content.decode()
     assert "Test of the channel Ops" in shown and "204" in shown
     assert "Ops" in browser.get(URL).content.decode()

@@ -10,13 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from dagy_console.accounts.models import User
-from dagy_console.alerts import outbox, recipients
+from dagy_console.alerts import dispatch, outbox, recipients
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.models import Attempt, Channel, Delivery, Recipient
 from dagy_console.audit.models import AuditEntry
-from dagy_console.core import mail
 from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.models import OutgoingMail
+from dagy_console.core.smtp import deliver_due as deliver_mails
 from tests.alerts.conftest import a_message, due_now, send
 
 Mailed = Callable[..., Channel]
@@ -37,7 +37,7 @@ def mailed(bob: User, as_actor: Any, smtp: Any) -> Mailed:
 
 def mails(smtp: Any) -> list[tuple[str, Any]]:
     """What the server took, the outbox of the console's own mails sent first."""
-    mail.deliver_due()
+    deliver_mails()
     return [(to, message) for (to,), message in smtp.taken]
 
 
@@ -85,17 +85,17 @@ def test_each_gets_a_mail_of_its_own_and_one_that_is_refused_costs_no_other(
     made.recipients.update(confirmed_at=timezone.now())
     smtp.refused = "a@blue.example"
     outbox.post(made, a_message(), key="k1")
-    outbox.deliver_due()
+    dispatch.deliver_due()
     told = {row.recipient: row.status for row in Delivery.objects.all()}
     assert told == {"a@blue.example": "dead", "b@blue.example": "sent"}
     made.refresh_from_db()
     assert made.failing_since and made.problem_of == "a@blue.example"
     due_now()
-    outbox.deliver_due()
+    dispatch.deliver_due()
     assert [to for (to,), _ in smtp.taken] == ["b@blue.example"]
     smtp.refused = ""
     outbox.post(made, a_message(), key="k2")
-    outbox.deliver_due()
+    dispatch.deliver_due()
     made.refresh_from_db()
     assert made.failing_since is None
     assert len({message["Message-ID"] for _, message in smtp.taken}) == 3

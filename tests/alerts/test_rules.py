@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from dagy_console.accounts.models import Organization
-from dagy_console.alerts import checking, heartbeat, outbox, telling
+from dagy_console.alerts import checking, dispatch, heartbeat, outbox, ping, telling
 from dagy_console.alerts.channels import services as channels
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.measures import rows
@@ -249,7 +249,7 @@ def test_a_failing_channel_is_an_alert_of_its_own_told_to_the_last_resort(
     resort, failing = channel("webhook", name="Resort", is_last_resort=True), channel("webhook", name="Board")
     receiver.order(500)
     outbox.post(failing, a_message(), key="k")
-    outbox.deliver_due()
+    dispatch.deliver_due()
     checking.check_due()
     assert Alert.objects.get().status == "pending"
     clock(NOW + 3 * MINUTE)
@@ -258,7 +258,7 @@ def test_a_failing_channel_is_an_alert_of_its_own_told_to_the_last_resort(
     told = Delivery.objects.get(channel=resort)
     assert told.message["title"] == "A channel fails · channel:Board" and told.message["text"] == "1 channel, above 0."
     due_now()
-    outbox.deliver_due()
+    dispatch.deliver_due()
     clock(NOW + 4 * MINUTE)
     checking.check_due()
     assert Alert.objects.get().status == "resolved" and Delivery.objects.filter(channel=resort).count() == 2
@@ -518,15 +518,15 @@ def test_a_service_outside_hears_of_it_while_rules_are_checked_and_not_where_the
     receiver: Any, settings: Any, db: None
 ) -> None:
     settings.PING_URL = f"{receiver.url}/ping/dagy"
-    heartbeat.ping()
+    ping.ping()
     assert not receiver.got
     checking.check_due()
     receiver.order(500)
-    heartbeat.ping()  # what it answers keeps nothing from being checked
-    heartbeat.ping()
+    ping.ping()  # what it answers keeps nothing from being checked
+    ping.ping()
     assert [got.path for got in receiver.got] == ["/ping/dagy"] * 2
     CheckerState.objects.update(ended_at=timezone.now() - 2 * MINUTE)
-    heartbeat.ping()
+    ping.ping()
     assert len(receiver.got) == 2
 
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from dagy_console.alerts import outbox
+from dagy_console.alerts import dispatch, outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.messages import Event
 from dagy_console.alerts.models import Attempt, Channel, Delivery
@@ -37,7 +37,7 @@ def test_a_channel_can_be_deleted_while_a_message_is_being_sent_by_it(
         time.sleep(0.3)
         services.delete_channel(actor=actor, channel_id=made.pk)
 
-    taken, _ = at_the_same_moment(outbox.deliver_due, delete)
+    taken, _ = at_the_same_moment(dispatch.deliver_due, delete)
     assert taken == 1 and not Channel.objects.exists() and not Delivery.objects.exists()
 
 
@@ -118,7 +118,7 @@ def test_pagerduty_opens_and_closes_one_alert_and_a_test_wakes_nobody(
         ("trigger", "alert:1"), ("acknowledge", "alert:1"), ("resolve", "alert:1"),
     ]  # fmt: skip
     services.test_channel(actor=as_actor(alice), channel_id=made.pk)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     opened, closed = (got.json for got in receiver.got[3:])
     assert (opened["event_action"], opened["payload"]["severity"], closed["event_action"]) == (
         "trigger",
@@ -160,15 +160,15 @@ def test_what_may_pass_is_tried_again_later_and_later(channel: Any, receiver: An
     delivery = send(made)
     assert delivery.status == "waiting"
     assert timedelta(seconds=3) < delivery.next_at - timezone.now() < timedelta(seconds=7)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     assert len(receiver.got) == 1  # not before its time
     receiver.order(status)
     due_now()
-    outbox.deliver_due()
+    dispatch.deliver_due()
     delivery.refresh_from_db()
     assert delivery.next_at - timezone.now() > timedelta(seconds=10)
     due_now()
-    outbox.deliver_due()
+    dispatch.deliver_due()
     delivery.refresh_from_db()
     assert (delivery.status, delivery.attempts, delivery.tries.count()) == ("sent", 3, 3)
     assert {got.headers["webhook-id"] for got in receiver.got} == {"k1"}
@@ -188,7 +188,7 @@ def test_a_receiver_that_is_gone_turns_its_channel_off_until_a_test_is_taken(
     receiver.order(410)
     assert send(made).status == "dead"
     assert send(made, a_message("alert:2"), key="k2").status == "dead"
-    outbox.deliver_due()
+    dispatch.deliver_due()
     assert [got.kind for got in receiver.got] == ["webhook", "slack", "slack"]
     assert Delivery.objects.filter(channel=resort, status="sent").count() == 2
     made.refresh_from_db()
@@ -196,7 +196,7 @@ def test_a_receiver_that_is_gone_turns_its_channel_off_until_a_test_is_taken(
     assert outbox.check()[0] is Status.DEGRADED
     assert "It is off" in browse(alice).get(f"/console/alerts/channels/{made.pk}/").content.decode()
     services.test_channel(actor=as_actor(alice), channel_id=made.pk)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     made.refresh_from_db()
     assert made.off_since is None and made.failing_since is None
     assert send(made, a_message("alert:3"), key="k3").status == "sent"
@@ -221,7 +221,7 @@ def test_a_refusal_is_final_said_and_sent_again_by_hand(
     page = browse(alice).get(f"/console/alerts/channels/{made.pk}/").content.decode()
     assert "This channel fails" in page and "Send again" in page and str(status) in page
     browse(alice).post(f"/console/alerts/deliveries/{delivery.id}/resend/")
-    outbox.deliver_due()
+    dispatch.deliver_due()
     delivery.refresh_from_db()
     made.refresh_from_db()
     assert delivery.status == "sent" and made.failing_since is None
@@ -263,15 +263,15 @@ def test_messages_of_one_subject_keep_their_order_and_hold_up_no_other(channel: 
     other = send(made, a_message("alert:2"), key="b1")
     assert (first.status, second.status, other.status) == ("waiting", "waiting", "sent")
     due_now()
-    outbox.deliver_due()
-    outbox.deliver_due()
+    dispatch.deliver_due()
+    dispatch.deliver_due()
     assert [got.headers["webhook-id"] for got in receiver.got] == ["a1", "b1", "a1", "a2"]
 
 
 def test_two_workers_at_once_send_it_once(committed: None, channel_committed: Any, receiver: Any) -> None:
     outbox.post(channel_committed, a_message(), key="k1")
     receiver.order(200, wait=0.5)
-    sent = at_the_same_moment(*(lambda: outbox.deliver_due() for _ in range(4)))
+    sent = at_the_same_moment(*(lambda: dispatch.deliver_due() for _ in range(4)))
     assert sorted(sent) == [0, 0, 0, 1] and len(receiver.got) == 1
 
 
@@ -291,7 +291,7 @@ def test_a_message_of_a_transaction_that_fails_was_never_there(channel: Any, rec
     with pytest.raises(RuntimeError), transaction.atomic():
         outbox.post(made, a_message(), key="k1")
         raise RuntimeError
-    assert outbox.deliver_due() == 0 and not Delivery.objects.exists()
+    assert dispatch.deliver_due() == 0 and not Delivery.objects.exists()
 
 
 def test_what_a_channel_refuses_goes_to_the_last_resort_with_the_reason(channel: Any, receiver: Any) -> None:
@@ -299,7 +299,7 @@ def test_what_a_channel_refuses_goes_to_the_last_resort_with_the_reason(channel:
     channel("slack", name="Ops", is_last_resort=True)
     receiver.order(404)
     send(made)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     told = receiver.got[1].json
     assert "On-call did not take this (404)" in str(told["blocks"])
     assert Delivery.objects.get(key="k1:undelivered").status == "sent"
@@ -308,12 +308,12 @@ def test_what_a_channel_refuses_goes_to_the_last_resort_with_the_reason(channel:
 def test_after_the_last_try_it_is_given_up(channel: Any, receiver: Any) -> None:
     made = channel("webhook")
     delivery = outbox.post(made, a_message(), key="k1")
-    for _ in range(len(outbox.PAUSES) + 1):
+    for _ in range(len(dispatch.PAUSES) + 1):
         receiver.order(503)
         due_now()
-        outbox.deliver_due()
+        dispatch.deliver_due()
     delivery.refresh_from_db()
-    assert (delivery.status, delivery.attempts) == ("dead", len(outbox.PAUSES) + 1)
+    assert (delivery.status, delivery.attempts) == ("dead", len(dispatch.PAUSES) + 1)
 
 
 def test_a_config_that_nothing_can_be_sent_by_stops_no_other_channel_and_is_told_of(
@@ -337,4 +337,4 @@ def test_a_message_waits_for_beat_where_the_broker_is_down(
 ) -> None:
     with transaction.atomic():
         outbox.post(channel_committed, a_message(), key="k1")
-    assert outbox.deliver_due() == 1 and len(receiver.got) == 1
+    assert dispatch.deliver_due() == 1 and len(receiver.got) == 1

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from dagy_console.alerts import checking, outbox
+from dagy_console.alerts import checking, dispatch
 from dagy_console.alerts.firings import services as firings
 from dagy_console.alerts.models import Alert, Delivery, Rule, Silence
 from dagy_console.alerts.rules import services as rules
@@ -36,7 +36,7 @@ def test_what_was_pending_silenced_acknowledged_and_told_is_said(
         clock(NOW + minute * MINUTE)
         checking.check_due()
     receiver.order(500, times=9)
-    outbox.deliver_due()
+    dispatch.deliver_due()
     Delivery.objects.update(created_at=NOW + 3 * MINUTE)
     assert "Pending since" in told(made, 1)["type:KeyError"]
     fires = told(made, 4)

@@ -150,8 +150,9 @@ def test_images_are_pinned_to_an_exact_version() -> None:
 
 
 def test_each_service_that_serves_has_a_health_check_and_waits_for_what_it_needs() -> None:
-    assert {"web", "worker", "jobs", "runs", "beat", "migrate", "buckets", "postgres", "redis", "s3"} == set(SERVICES)
-    for name in ("worker", "jobs", "runs", "postgres", "redis", "s3"):
+    workers = {"worker", "outside", "jobs", "runs", "beat"}
+    assert {"web", "migrate", "buckets", "postgres", "redis", "s3"} | workers == set(SERVICES)
+    for name in ("worker", "outside", "jobs", "runs", "postgres", "redis", "s3"):
         assert SERVICES[name]["healthcheck"]["test"]
     assert any(word == "HEALTHCHECK" and "/health/live" in rest for word, rest in instructions())
     for service in SERVICES.values():
@@ -191,9 +192,9 @@ def test_every_command_names_what_exists(name: str) -> None:
 
 def test_make_run_starts_what_compose_starts() -> None:
     commands = Console(Profile("run"), {"DAGY_RUN_QUEUES": "default, heavy"}, {"web": 8000}).commands()
-    assert set(commands) == {"web", "worker", "jobs", "runs"}
+    assert set(commands) == {"web", "worker", "outside", "jobs", "runs"}
     assert "runs,runs.heavy" in commands["runs"]
-    for name in ("worker", "jobs", "runs"):
+    for name in ("worker", "outside", "jobs", "runs"):
         _, _, program, *arguments = map(str, commands[name])
         assert program == "celery"
         _check_celery(arguments)

@@ -200,6 +200,7 @@ def test_health_names_each_part(client, db, bucket):
         "runs",
         "alerts",
         "alert rules",
+        "periodic tasks",
         "rate limit",
         "checks",
     }

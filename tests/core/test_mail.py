@@ -1,6 +1,8 @@
 """Mails wait in the outbox until a real SMTP server has taken them."""
 
 import socket
+import threading
+import time
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -13,10 +15,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from dagy_console.accounts.models import Organization, Suspension
-from dagy_console.core import environment, mail
+from dagy_console.core import environment, mail, smtp
 from dagy_console.core.health import Status
-from dagy_console.core.models import OutgoingMail
-from dagy_console.core.tasks import remove_old_mails, send_mail, send_mails
+from dagy_console.core.models import Destination, OutgoingMail
+from dagy_console.core.outside import send_mail, send_mails
+from dagy_console.core.tasks import remove_old_mails
 from tests.console import at_the_same_moment
 
 
@@ -60,6 +63,7 @@ def post(to=("bob@blue.example",), subject="Hello", text="A link: https://dagy.e
 
 
 def due_now():
+    Destination.objects.all().delete()
     OutgoingMail.objects.update(next_at=timezone.now())
 
 
@@ -169,13 +173,13 @@ def test_a_refusal_for_good_is_given_up_at_once_and_health_says_so(server, db, a
 def test_no_server_at_all_is_tried_twelve_times(settings, db):
     settings.MAIL = _smtp(9)
     row = post()
-    for _ in range(mail.MOST_ATTEMPTS):
+    for _ in range(smtp.MOST_ATTEMPTS):
         row.refresh_from_db()
         assert row.next_at
         due_now()
         send_mails()
     row.refresh_from_db()
-    assert row.next_at is None and row.attempts == mail.MOST_ATTEMPTS
+    assert row.next_at is None and row.attempts == smtp.MOST_ATTEMPTS
 
 
 def test_two_workers_send_each_mail_once(committed, server):
@@ -231,3 +235,41 @@ def test_an_address_that_is_none_is_said_at_start(monkeypatch, url):
     monkeypatch.setenv("DAGY_EMAIL_URL", url)
     with pytest.raises(ImproperlyConfigured, match="smtp://user:password@host"):
         environment.mail("DAGY_EMAIL_URL")
+
+
+STEPS = ["220 ready", "250 hello", "250 sender", "250 recipient", "354 go on"]
+
+
+@pytest.mark.parametrize("answered", range(len(STEPS) + 1))
+def test_a_server_that_hangs_at_any_step_is_given_up_and_left_alone(settings, db, answered):
+    """After so many answers it says nothing more."""
+
+    def speak(client):
+        client.sendall(f"{STEPS[0]}\r\n".encode() if answered else b"")
+        for step in STEPS[1:answered]:
+            client.recv(1000)
+            client.sendall(f"{step}\r\n".encode())
+        time.sleep(5)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: speak(listener.accept()[0]), daemon=True).start()
+        settings.MAIL = _smtp(listener.getsockname()[1]) | {"timeout": 0.2}
+        row, other = post(), post()
+        began = time.monotonic()
+        send_mails()
+        assert time.monotonic() - began < 2
+    row.refresh_from_db()
+    other.refresh_from_db()
+    assert (row.attempts, other.attempts) == (1, 0) and row.next_at > timezone.now()
+    assert row.lease_until is None and Destination.objects.get().failures == 1
+
+
+def test_after_three_failures_in_a_row_the_server_rests(settings, db):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        settings.MAIL = _smtp(free.getsockname()[1])
+    for _ in range(5):
+        post()
+    for _ in range(5):
+        send_mails()
+    assert OutgoingMail.objects.filter(attempts=1).count() == 3
+    assert Destination.objects.get().rests_until > timezone.now()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+# One server for all of them.
+pytestmark = pytest.mark.xdist_group("serve")
 ROOT = Path(__file__).resolve().parents[2]
 
 

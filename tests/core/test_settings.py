@@ -1,9 +1,11 @@
 """A wrong variable is told at the start, by its name and with what to write instead."""
 
 import json
+import multiprocessing
 import os
-import subprocess
+import runpy
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,14 +13,35 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+# Importing what the console stands on is most of a start: each case is a fork of a process that has done it.
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(["boto3", "celery", "cryptography.fernet", "django.core.management", "jwt", "psycopg"])
+
+
 def _run(*command: str, **changes: str) -> tuple[int, str]:
-    """The exit code and the error output of a Python command with `changes` to a sound environment."""
+    """The exit code and the error output of a Python program with `changes` to a sound environment."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DAGY_")}
     environment |= {"DAGY_SECRET_KEY": "k" * 50, "DAGY_TRACES_BUCKET": "traces"} | changes
-    done = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
-    return done.returncode, done.stderr
+    with tempfile.NamedTemporaryFile("r") as errors:
+        process = _FORKS.Process(target=_program, args=(command, environment, errors.name))
+        process.start()
+        process.join(60)
+        assert process.exitcode is not None
+        return process.exitcode, errors.read()
+
+
+def _program(command: tuple[str, ...], environment: dict[str, str], errors: str) -> None:
+    """Runs in the fork, as `python command…` does."""
+    with open(errors, "w") as output:
+        os.dup2(output.fileno(), 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(ROOT)
+    sys.argv = list(command)
+    if command[0] == "-c":
+        exec(command[1], {"__name__": "__main__"})
+    else:
+        runpy.run_path(command[0], run_name="__main__")
 
 
 def _check(**changes: str) -> tuple[int, str]:

@@ -224,9 +224,10 @@ def test_what_is_wrong_is_said(body: Any, sentence: str) -> None:
 def test_a_compressed_body_is_read_like_any_other_and_a_bomb_only_to_its_limit() -> None:
     shown = preview(gzip.compress(json.dumps(TRACE).encode(), mtime=0))
     assert shown.exceptions == preview().exceptions and shown.raw == preview().raw and len(shown.problems) == 1
-    began = time.perf_counter()
-    bomb = preview(gzip.compress(b'{"exception_type": "' + b"x" * 200_000_000, compresslevel=1))
-    assert time.perf_counter() - began < 3
+    packed = gzip.compress(b'{"exception_type": "' + b"x" * 200_000_000, compresslevel=1)
+    began = time.thread_time()
+    bomb = preview(packed)
+    assert time.thread_time() - began < 3
     assert "Only the first 8.4 MB of it were unpacked; download the trace for the rest." in bomb.problems
     cut = gzip.compress(json.dumps(TRACE).encode(), mtime=0)[:-20]
     assert preview(cut).field("request_id") == "abc-123"

@@ -25,10 +25,13 @@ _HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test process runs all of these: there is one place."""
-    for item in items:
-        if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.xdist_group("faults"))
+    """One test process runs all of these, since there is one place; those of runs first: what the others kill, again
+    and again, takes its time to find back to the broker, and a run must be taken over within 30 s."""
+    here = [item for item in items if item.path.is_relative_to(_HERE)]
+    for item in here:
+        item.add_marker(pytest.mark.xdist_group("faults"))
+    here.sort(key=lambda item: item.path.name != "test_runs.py")
+    items[:] = [item for item in items if not item.path.is_relative_to(_HERE)] + here
 
 
 @pytest.fixture(scope="package")

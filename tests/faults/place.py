@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
-
 from embedded import processes
 from embedded.postgres import Postgres
 from embedded.processes import Child, spawn
@@ -69,15 +67,16 @@ class Place:
             self.second = spawn("second", command, log=log, env=self.stack.console.environment, cwd=ROOT)
 
     def wait_for_both(self) -> None:
-        """Until each of the two workers for runs takes them: one that was killed is back."""
-        broker = Celery(broker=self.stack.console.environment["REDIS_URL"], set_as_current=False)
+        """Until each of the two workers for runs has taken one: one that was killed is back."""
 
-        def take_runs() -> bool:
-            self.supervise()
-            names = {name.partition("@")[0] for answer in broker.control.ping(timeout=0.5) for name in answer}
-            return {"runs", "second"} <= names
+        def have_taken_runs() -> bool:
+            self.ended(self.trigger(seconds=0.02), seconds=40)
+            query = "SELECT DISTINCT worker FROM runs_run WHERE created_at > now() - interval '1 minute'"
+            taking = {int(worker.rpartition(":")[2]) for (worker,) in self.stack.rows(query) if worker}
+            workers = [self.stack.console.children["runs"], self.second]
+            return {worker.process.pid for worker in workers if worker} <= taking
 
-        wait_until(take_runs, seconds=60, what="both workers for runs")
+        wait_until(have_taken_runs, seconds=60, what="both workers for runs")
 
     def trigger(self, flow: str = "nightly", seconds: float = 2.0) -> dict[str, Any]:
         """A run, and the file in which its tasks leave their effects."""

@@ -22,7 +22,7 @@ from tests.faults.place import Place
 from tests.runs.support import Caller
 from tests.timing import LONG
 
-KILLS = int(os.environ.get("DAGY_FAULTS") or (20 if LONG else 4))
+KILLS = int(os.environ.get("DAGY_FAULTS") or (20 if LONG else 5))
 
 
 @pytest.fixture
@@ -39,6 +39,7 @@ def _faults(place: Place) -> dict[str, Callable[[], None]]:
 
     return {
         "worker": lambda: place.stack.kill("worker"),
+        "outside": lambda: place.stack.kill("outside"),
         "beat": lambda: place.stack.kill("jobs"),
         "redis": lambda: restart(place.redis),
         "postgres": lambda: restart(place.postgres),

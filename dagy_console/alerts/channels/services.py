@@ -1,6 +1,7 @@
 """Making, changing, testing and deleting channels. What is secret in them is told once, by whoever makes it."""
 
 import uuid
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -16,11 +17,13 @@ from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation,
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
 from dagy_console.core.actors import Actor
-from dagy_console.core.errors import Conflict, Invalid
+from dagy_console.core.errors import Conflict, Invalid, TooManyRequests
 from dagy_console.core.permissions import Permission
 from dagy_console.core.times import to_rfc3339
 
 MOST, LONGEST_NAME = 50, 100
+# Of one organization, or of the platform, within a minute.
+MOST_TESTS = 20
 
 
 @transaction.atomic
@@ -120,8 +123,12 @@ def _take_out_of_steps(channel: Channel) -> None:
 
 @transaction.atomic
 def test_channel(*, actor: Actor, channel_id: uuid.UUID) -> Delivery:
-    """Send a message that says it is a test. Its delivery tells the answer. Raises PermissionDenied, NotFound."""
+    """Send a message that says it is a test. Its delivery tells the answer.
+
+    Raises PermissionDenied, NotFound, TooManyRequests.
+    """
     channel = _locked(actor, channel_id)
+    _require_few_tests(channel)
     _record(Action.CHANNEL_TESTED, channel, actor=actor)
     test = f"test:{uuid.uuid4()}"
     message = Message(
@@ -135,6 +142,13 @@ def test_channel(*, actor: Actor, channel_id: uuid.UUID) -> Delivery:
         org_id=channel.org_id,
     )
     return outbox.post(channel, message, key=test)
+
+
+def _require_few_tests(channel: Channel) -> None:
+    """Raises TooManyRequests."""
+    lately = Delivery.objects.filter(created_at__gt=timezone.now() - timedelta(minutes=1), subject__startswith="test:")
+    if lately.filter(organization=channel.organization_id).count() >= MOST_TESTS:
+        raise TooManyRequests(f"{MOST_TESTS} tests were sent within a minute: wait for what comes of them.")
 
 
 @transaction.atomic

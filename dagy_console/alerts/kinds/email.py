@@ -14,7 +14,7 @@ from django.template.loader import render_to_string
 
 from dagy_console.alerts.kinds.sending import Sending, only
 from dagy_console.alerts.messages import Message
-from dagy_console.core import mail
+from dagy_console.core import smtp
 from dagy_console.core.errors import Invalid
 from dagy_console.core.forms import is_storable
 
@@ -48,7 +48,7 @@ def send(config: dict[str, Any], message: Message, *, key: str) -> Sending:
         for address in config["to"]:
             _mail(address, message, key, config.get("stop_links", {}).get(address, "")).send()
     except (smtplib.SMTPException, OSError, ValueError) as error:
-        return Sending(False, _code(error), f"{type(error).__name__}: {error}"[:1_000], again=not mail.is_final(error))
+        return Sending(False, _code(error), f"{type(error).__name__}: {error}"[:1_000], again=not smtp.is_final(error))
     return Sending(True, 250, "The server took it.")
 
 
@@ -63,7 +63,7 @@ def _mail(to: str, message: Message, key: str, stop_link: str = "") -> EmailMult
         render_to_string("alerts/mail.txt", context),
         formataddr(parseaddr(settings.DEFAULT_FROM_EMAIL)),
         [to],
-        connection=mail.connection(),
+        connection=smtp.connection(),
         headers={
             "Message-ID": f"<{sha256(f'{key}:{to}'.encode()).hexdigest()[:32]}@{host}>",
             "In-Reply-To": thread,
