@@ -6,8 +6,10 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
+import grimp
 import pytest
 from allauth.usersessions.models import UserSession
+from celery import current_app
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -417,3 +419,16 @@ def test_a_rolled_back_service_leaves_no_entry(as_actor, alice):
         tokens.create_access_token(actor=as_actor(alice), user=alice)
         raise RuntimeError
     assert not AuditEntry.objects.exists()
+
+
+def test_no_task_but_those_of_the_queue_outside_reaches_the_outbound_client_or_smtp() -> None:
+    graph = grimp.build_graph("dagy_console", include_external_packages=True)
+    modules = {module for module in graph.modules if module.endswith(".tasks")}
+    assert {f"dagy_console.{name}.tasks" for name in ("core", "alerts", "exceptions", "runs")} <= modules
+    for module in modules:
+        for stranger in ("dagy_console.core.outbound", "smtplib", "urllib3"):
+            chain = graph.find_shortest_chain(importer=module, imported=stranger) if stranger in graph.modules else None
+            assert chain is None, " → ".join(chain or ())
+    current_app.loader.import_default_modules()
+    outside = {name for name, task in current_app.tasks.items() if task.__module__.endswith(".outside")}
+    assert outside == set(settings_module.OUTSIDE_TASKS)

@@ -156,10 +156,10 @@ def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
 def _note(channel: Channel, recipient: str, sending: Sending) -> None:
     """How the channel does, for its page, for /health and for its breaker. That one recipient's mails arrive does not
     mend another's."""
-    if channel.channel_type == ChannelType.EMAIL:
-        destinations.note(destinations.SMTP, answered=sending.taken or sending.status is not None)
-    else:
-        destinations.note(str(channel.pk), answered=not sending.again, retry_after=sending.retry_after)
+    # What the mail server refuses is about a mail; of others a refusal that may pass is about all that is sent there.
+    is_mail = channel.channel_type == ChannelType.EMAIL
+    answered = sending.taken or (sending.status is not None if is_mail else not sending.again)
+    destinations.note(channel.destination, answered=answered, retry_after=sending.retry_after)
     rows = Channel.objects.filter(pk=channel.pk)
     if sending.taken:
         if rows.filter(off_since__isnull=False).update(off_since=None):

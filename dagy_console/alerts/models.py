@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from dagy_console.accounts.models import Organization
+from dagy_console.core import destinations
 from dagy_console.core.encryption import decrypt, encrypt
 from dagy_console.core.leases import Leased
 
@@ -54,6 +55,11 @@ class Channel(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def destination(self) -> str:
+        """The key of its breaker: all mail goes by one server."""
+        return destinations.SMTP if self.channel_type == ChannelType.EMAIL else str(self.pk)
 
     @property
     def config(self) -> dict[str, Any]:

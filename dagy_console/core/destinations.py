@@ -5,7 +5,7 @@ a while; then one message at a time, until one is taken.
 """
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from django.db.models import F
@@ -35,12 +35,27 @@ def full(under_way: Collection[str]) -> set[str]:
     return {key for key in under_way if list(under_way).count(key) >= (1 if key in in_doubt else MOST_AT_ONCE)}
 
 
+def rests_until(key: str) -> datetime | None:
+    """When something is sent to the destination again; None where it does not rest."""
+    return Destination.objects.filter(key=key, rests_until__gt=Now()).values_list("rests_until", flat=True).first()
+
+
+def wake(key: str) -> None:
+    """Somebody asks for a try now: what comes next is sent, alone."""
+    Destination.objects.filter(key=key).update(rests_until=None)
+
+
+def forget(key: str) -> None:
+    """The destination is another now, or gone."""
+    Destination.objects.filter(key=key).delete()
+
+
 @transaction.atomic
 def note(key: str, *, answered: bool, retry_after: float | None = None) -> None:
     """Close the destination's breaker where it answered, else count the failure. `retry_after`: seconds that it asks
     for."""
     if answered:
-        Destination.objects.filter(key=key).delete()
+        forget(key)
         return
     found, _ = Destination.objects.update_or_create(
         key=key, defaults={"failures": F("failures") + 1}, create_defaults={"failures": 1}

@@ -9,11 +9,8 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
-import grimp
 import pytest
-from celery import current_app
 from celery.signals import task_revoked
-from django.conf import settings as django_settings
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -173,6 +170,26 @@ def test_a_channel_that_answers_again_is_sent_one_message_and_then_all(channel: 
     assert not Delivery.objects.exclude(status="sent").exists()
 
 
+def test_a_test_is_sent_at_once_and_another_address_begins_anew(
+    channel: Any, receiver: Any, browse: Any, alice: Any, as_actor: Any
+) -> None:
+    made, page = channel("webhook"), browse(alice)
+    address = f"/console/alerts/channels/{made.pk}/"
+    assert "Paused after several failures" not in page.get(address).content.decode()
+    for number in range(4):
+        outbox.post(made, a_message(f"alert:{number}"), key=f"k{number}")
+    receiver.order(503, times=4)
+    dispatch.deliver_due()
+    assert "Paused after several failures" in page.get(address).content.decode()
+    page.post(f"{address}test/")
+    assert dispatch.deliver_due() == 0 and len(receiver.got) == 4
+    assert destinations.rests_until(made.destination)
+    services.change_channel(actor=as_actor(alice), channel_id=made.pk, config={"url": f"{receiver.url}/new"})
+    due_now()
+    dispatch.deliver_due()
+    assert receiver.got[-1].path == "/new" and not Destination.objects.exists()
+
+
 def test_what_a_receiver_asks_for_is_waited_for(channel: Any, receiver: Any) -> None:
     made = channel("webhook")
     receiver.order(429, headers={"Retry-After": "120"}, times=3)
@@ -245,16 +262,3 @@ def test_alerts_of_a_round_are_written_at_once(rule: Any, clock: Any) -> None:
     assert Alert.objects.count() > 1
     writes = [query for query in asked.captured_queries if 'INTO "alerts_alert"' in query["sql"]]
     assert len(writes) == 1
-
-
-def test_no_task_but_those_of_the_queue_outside_reaches_the_outbound_client_or_smtp() -> None:
-    graph = grimp.build_graph("dagy_console", include_external_packages=True)
-    modules = {module for module in graph.modules if module.endswith(".tasks")}
-    assert {f"dagy_console.{name}.tasks" for name in ("core", "alerts", "exceptions", "runs")} <= modules
-    for module in modules:
-        for stranger in ("dagy_console.core.outbound", "smtplib", "urllib3"):
-            chain = graph.find_shortest_chain(importer=module, imported=stranger) if stranger in graph.modules else None
-            assert chain is None, " → ".join(chain or ())
-    current_app.loader.import_default_modules()
-    outside = {name for name, task in current_app.tasks.items() if task.__module__.endswith(".outside")}
-    assert outside == set(django_settings.OUTSIDE_TASKS)

@@ -30,11 +30,12 @@ OpenAs = Callable[..., Page]
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One test process runs all of these: there is one stack. First, since xdist's own hook reads the marks."""
+    """Two test processes run these, each with a stack: that of the tests for barriers is only read, and takes as long
+    as all others. First, since xdist's own hook reads the marks."""
     for item in items:
         if not item.path.is_relative_to(_HERE):
             continue
-        item.add_marker(pytest.mark.xdist_group("stack"))
+        item.add_marker(pytest.mark.xdist_group("barriers" if item.path.name == "test_accessibility.py" else "stack"))
         if not CHROMIUM:
             item.add_marker(pytest.mark.skip(reason="no Chromium was found: set CHROMIUM to the path of one"))
 

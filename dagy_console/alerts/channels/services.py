@@ -16,6 +16,7 @@ from dagy_console.alerts.messages import Event, Message
 from dagy_console.alerts.models import Channel, ChannelType, Delivery, Rotation, Rule, Severity
 from dagy_console.audit.actions import Action
 from dagy_console.audit.recorder import record
+from dagy_console.core import destinations
 from dagy_console.core.actors import Actor
 from dagy_console.core.errors import Conflict, Invalid, TooManyRequests
 from dagy_console.core.permissions import Permission
@@ -74,6 +75,7 @@ def change_channel(*, actor: Actor, channel_id: uuid.UUID, **changes: Any) -> Ch
     channel.save()
     if changed_config:
         recipients.follow(channel, by=actor.email)
+        _forget_failures(channel)
     _record(Action.CHANNEL_CHANGED, channel, actor=actor, before=before, after=after)
     return channel
 
@@ -102,10 +104,11 @@ def delete_channel(*, actor: Actor, channel_id: uuid.UUID) -> None:
     be)."""
     channel = _locked(actor, channel_id)
     _refuse_on_call(channel)
-    # What is being sent by it is waited for.
+    # Whoever settles one of them has it first; one that is being sent meanwhile finds nothing to settle.
     list(channel.deliveries.select_for_update().order_by("number").values_list("number", flat=True))
     _record(Action.CHANNEL_DELETED, channel, actor=actor, before=snapshot(channel))
     _take_out_of_steps(channel)
+    _forget_failures(channel)
     channel.delete()
 
 
@@ -141,7 +144,14 @@ def test_channel(*, actor: Actor, channel_id: uuid.UUID) -> Delivery:
         link=f"{settings.BASE_URL}/console/alerts/channels/{channel.pk}/",
         org_id=channel.org_id,
     )
+    destinations.wake(channel.destination)
     return outbox.post(channel, message, key=test)
+
+
+def _forget_failures(channel: Channel) -> None:
+    """It leads elsewhere now, or nowhere. The mail server stays what it is."""
+    if channel.channel_type != ChannelType.EMAIL:
+        destinations.forget(channel.destination)
 
 
 def _require_few_tests(channel: Channel) -> None:

@@ -14,6 +14,7 @@ from dagy_console.alerts.deliveries import selectors as deliveries
 from dagy_console.alerts.deliveries.presenting import delivery_row
 from dagy_console.alerts.models import Channel, ChannelType
 from dagy_console.alerts.search import CHANNELS
+from dagy_console.core import destinations
 from dagy_console.core.errors import Conflict, Invalid
 from dagy_console.core.http import ConsoleRequest, render_page
 from dagy_console.core.permissions import Permission
@@ -106,6 +107,7 @@ def _context(request: ConsoleRequest, found: Channel, form: ChannelForm) -> dict
         "facts": {name: value for name, value in row["config"].items() if name != "to"},
         "recipients": asked,
         "is_waiting": any(one["state"] == "asked" for one in asked),
+        "rests_until": destinations.rests_until(found.destination),
         "problem": presenting.problem_for(found, request.actor),
         "may_write": request.actor.can(Permission.NOTIFICATIONS_WRITE, org_id=found.org_id),
         "deliveries": [delivery_row(row, request.actor) for row in rows.order_by("-number")[:SHOWN]],
