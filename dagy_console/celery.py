@@ -33,11 +33,11 @@ def _worker_lives(**_: object) -> None:
 
 
 @task_revoked.connect
-def _period_missed(request: Any = None, expired: bool = False, **_: object) -> None:
+def _period_missed(sender: Any, expired: bool = False, **_: object) -> None:
     """A periodic task whose period was over before a worker came to it."""
     from dagy_console.core import health
 
     if not expired:
         return
     with suppress(redis.RedisError):
-        health.note_missed(request.task)
+        health.note_missed(sender.name)

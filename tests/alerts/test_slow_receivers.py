@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +17,7 @@ from django.utils import timezone
 from dagy_console.alerts import checking, dispatch, outbox
 from dagy_console.alerts.channels import services
 from dagy_console.alerts.models import Alert, Attempt, Channel, Delivery
+from dagy_console.alerts.tasks import check as check_rules
 from dagy_console.core import destinations, outbound
 from dagy_console.core.health import make_report
 from dagy_console.core.models import Destination
@@ -241,7 +241,7 @@ def test_a_period_that_nobody_came_to_is_counted_and_shown(client: Any, db: None
     make_report()
     assert part(client, "periodic tasks")[0] == "healthy"
     for _ in range(3):
-        task_revoked.send(sender=None, request=SimpleNamespace(task="alerts.check"), expired=True)
+        task_revoked.send(sender=check_rules, expired=True)
     status, message = part(client, "periodic tasks")
     assert status == "degraded" and "alerts.check 3 times" in message
     assert 'dagy_periodic_tasks_missed{task="alerts.check"}' in client.get("/metrics").content.decode()
