@@ -92,7 +92,9 @@ def measure(url: str, messages: int, seconds: int) -> dict[str, Any]:
 
     def message(subject: str) -> Message:
         at = timezone.now().isoformat()
-        return Message(event=Event.TRIGGERED, severity=Severity.INFO, subject=subject, title="x", text="x", at=at)
+        return Message(
+            event=Event.TRIGGERED, severity=Severity.INFO, subject=subject, title="x", text="x", at=at, link=""
+        )
 
     def make(name: str, address: str) -> Any:
         name = f"{name} {uuid.uuid4().hex[:6]}"
