@@ -44,7 +44,7 @@ PAUSES = (5, 15, 60, 300, 900, 1_800, 3_600, 7_200, 14_400, 21_600, 28_800)
 MOST_AFTER = timedelta(hours=6)
 ROUND_SECONDS = 5
 # Messages under way at once, of the eight that a worker sends.
-MOST_OF_ORGANIZATION, MOST_MAILS = 4, 4
+MOST_OF_ORGANIZATION, MOST_MAILS = 4, 3
 LONGEST_ANSWER = 2_000
 
 
@@ -80,15 +80,14 @@ def _claim(rows: QuerySet[Delivery]) -> tuple[Delivery, UUID] | None:
 
 
 def _with_room(rows: QuerySet[Delivery]) -> QuerySet[Delivery]:
-    """Without the deliveries to whom enough is under way, and to destinations that rest."""
-    fields = "channel_id", "organization_id", "channel__channel_type"
-    under_way = list(Delivery.objects.filter(lease_until__gte=Now()).values_list(*fields))
-    closed = destinations.resting() | destinations.full([str(channel) for channel, _, _ in under_way])
-    mails = sum(kind == ChannelType.EMAIL for _, _, kind in under_way)
-    if destinations.SMTP in closed or mails >= MOST_MAILS:
-        rows = rows.exclude(channel__channel_type=ChannelType.EMAIL)
-    organizations = Counter(org_id for _, org_id, _ in under_way if org_id)
+    """Deliveries whose destination does not rest, and has little under way, as has their organization."""
+    under_way = Delivery.objects.filter(lease_until__gte=Now()).select_related("channel").defer("message")
+    sent_to = Counter(delivery.channel.destination for delivery in under_way)
+    closed = destinations.resting() | destinations.full(sent_to, most={destinations.SMTP: MOST_MAILS})
+    organizations = Counter(delivery.organization_id for delivery in under_way if delivery.organization_id)
     busy = [org_id for org_id, count in organizations.items() if count >= MOST_OF_ORGANIZATION]
+    if destinations.SMTP in closed:
+        rows = rows.exclude(channel__channel_type=ChannelType.EMAIL)
     return rows.exclude(channel_id__in=closed - {destinations.SMTP}).exclude(organization_id__in=busy)
 
 
@@ -156,11 +155,13 @@ def _config(channel: Channel, delivery: Delivery) -> dict[str, Any]:
 def _note(channel: Channel, recipient: str, sending: Sending) -> None:
     """How the channel does, for its page, for /health and for its breaker. That one recipient's mails arrive does not
     mend another's."""
+    rows = Channel.objects.filter(pk=channel.pk)
+    if not rows.exists():
+        return
     # What the mail server refuses is about a mail; of others a refusal that may pass is about all that is sent there.
     is_mail = channel.channel_type == ChannelType.EMAIL
     answered = sending.taken or (sending.status is not None if is_mail else not sending.again)
     destinations.note(channel.destination, answered=answered, retry_after=sending.retry_after)
-    rows = Channel.objects.filter(pk=channel.pk)
     if sending.taken:
         if rows.filter(off_since__isnull=False).update(off_since=None):
             _record(Action.CHANNEL_SWITCHED_ON, channel)

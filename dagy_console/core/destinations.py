@@ -4,7 +4,8 @@ They are rows, so that all workers know. After FAILURES sends in a row that were
 a while; then one message at a time, until one is taken.
 """
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
@@ -29,10 +30,11 @@ def resting() -> set[str]:
     return set(Destination.objects.filter(rests_until__gt=Now()).values_list("key", flat=True))
 
 
-def full(under_way: Collection[str]) -> set[str]:
-    """Keys of the destinations that have enough under way, by a list with a key for each message that is."""
+def full(under_way: Counter[str], *, most: Mapping[str, int] | None = None) -> set[str]:
+    """Keys of the destinations that have enough messages under way. `most`: for which that is another number."""
     in_doubt = set(Destination.objects.filter(failures__gte=FAILURES).values_list("key", flat=True))
-    return {key for key in under_way if list(under_way).count(key) >= (1 if key in in_doubt else MOST_AT_ONCE)}
+    limits = {**(most or {}), **dict.fromkeys(in_doubt, 1)}
+    return {key for key, count in under_way.items() if count >= limits.get(key, MOST_AT_ONCE)}
 
 
 def rests_until(key: str) -> datetime | None:

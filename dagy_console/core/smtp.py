@@ -6,6 +6,7 @@ At least once: a worker that dies between the server's yes and the note of it le
 import random
 import smtplib
 import time
+from collections import Counter
 from datetime import timedelta
 from enum import Enum
 from urllib.parse import urlsplit
@@ -56,8 +57,8 @@ def deliver_due(*, only: int | None = None) -> int:
 def _claim(rows: QuerySet[OutgoingMail]) -> tuple[OutgoingMail, UUID] | None:
     """The next mail, with the token of its lease; None where none is due, or the server has enough to do."""
     destinations.claims_in_turn(_QUEUE)
-    under_way = OutgoingMail.objects.filter(lease_until__gte=Now()).count()
-    if destinations.SMTP in destinations.resting() | destinations.full([destinations.SMTP] * under_way):
+    under_way = Counter({destinations.SMTP: OutgoingMail.objects.filter(lease_until__gte=Now()).count()})
+    if destinations.SMTP in destinations.resting() | destinations.full(under_way):
         return None
     row = rows.filter(leases.free()).order_by("next_at").first()
     token = leases.take(OutgoingMail.objects.filter(pk=row.pk), seconds=leases.SECONDS) if row else None
