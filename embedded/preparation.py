@@ -45,17 +45,17 @@ class Preparation:
         database = self.environment["DATABASE_URL"]
         migrations = (ROOT / "dagy_console").glob("**/migrations/*.py")
         # Somebody else may have emptied a database that is not ours: there, migrate looks every time.
-        state = _fingerprint([*migrations, *_locked()], database if self.own_database else secrets.token_hex(8))
+        state = fingerprint([*migrations, *_locked()], database if self.own_database else secrets.token_hex(8))
         static = [path for top in ("static", "dagy_console") for path in (ROOT / top).glob("**/*") if _is_static(path)]
         return [
             Step("Migrations", ("migrate", "--noinput"), state),
-            Step("Static files", ("collectstatic", "--noinput", "--clear"), _fingerprint([*static, *_locked()], "")),
+            Step("Static files", ("collectstatic", "--noinput", "--clear"), fingerprint([*static, *_locked()], "")),
         ]
 
     def after_s3(self) -> list[Step]:
         """The demo, once for each database and S3 server."""
         place = self.environment["DATABASE_URL"] + self.environment.get("AWS_ENDPOINT_URL_S3", "aws")
-        return [Step("Demo", ("seed_demo", "--no-runs"), _fingerprint([], place))]
+        return [Step("Demo", ("seed_demo", "--no-runs"), fingerprint([], place))]
 
     def when_live(self) -> list[Step]:
         """Runs of the demo's flows: nobody needs to wait for these."""
@@ -140,7 +140,8 @@ def _is_static(path: Path) -> bool:
     return path.is_file() and "static" in path.relative_to(ROOT).parts[:-1]
 
 
-def _fingerprint(files: Iterable[Path], more: str) -> str:
+def fingerprint(files: Iterable[Path], more: str = "") -> str:
+    """The state of these files of the checkout, and of `more`."""
     found = hashlib.sha256(json.dumps(more).encode())
     for path in sorted(files):
         found.update(f"{path.relative_to(ROOT)}\0".encode())

@@ -6,11 +6,11 @@ Run as a program it does both, so that they are ready when the first test asks.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from embedded.preparation import fingerprint
 from embedded.profile import ROOT, STATE
 
 _DIRECTORY = STATE / "test" / "prepared"
@@ -45,7 +46,7 @@ def template_name(environment: Mapping[str, str] = os.environ) -> str:
 def template_database(environment: Mapping[str, str] = os.environ) -> str:
     """The name of a migrated database to copy, made where there is none of today's sources; nobody connects to it."""
     url, name = owner_url(environment), template_name(environment)
-    state = _fingerprint([*(ROOT / "dagy_console").rglob("*.py"), ROOT / "requirements" / "base.txt"])
+    state = fingerprint([*(ROOT / "dagy_console").rglob("*.py"), ROOT / "requirements" / "base.txt"])
     with _turn(f"{urlsplit(url).port}-{name}"), psycopg.connect(url, autocommit=True) as connection:
         query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
         if connection.execute(query, [name]).fetchone() == (state,):
@@ -72,14 +73,14 @@ def drop_database(name: str, environment: Mapping[str, str] = os.environ) -> Non
 def static_files() -> Path:
     """The directory of the collected static files, kept for as long as their sources are the same."""
     sources = [path for path in (ROOT / "static").rglob("*") if path.is_file()]
-    state = _fingerprint([*sources, ROOT / "requirements" / "base.txt", ROOT / "dagy_console" / "settings.py"])
+    state = fingerprint([*sources, ROOT / "requirements" / "base.txt", ROOT / "dagy_console" / "settings.py"])
     directory = _DIRECTORY / f"static-{state[:16]}"
     with _turn("static"):
         if directory.exists():
             return directory
         kept = sorted(_DIRECTORY.glob("static-*"), key=lambda path: path.stat().st_mtime)
         for old in kept[: 1 - _KEPT_STATIC_FILES]:
-            subprocess.run(["rm", "-rf", old], check=True)
+            shutil.rmtree(old)
         unfinished = directory.with_name(f"unfinished-{directory.name}")
         # The API documentation's 25 MB of scripts would take a minute to compress.
         arguments = ("--noinput", "--clear", "--ignore", "ninja")
@@ -101,14 +102,6 @@ def _manage(*arguments: str, variables: dict[str, str]) -> None:
     command = [sys.executable, "manage.py", *arguments]
     done = subprocess.run(command, env=environment | variables, cwd=ROOT, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _fingerprint(files: Iterable[Path]) -> str:
-    found = hashlib.sha256()
-    for path in sorted(files):
-        found.update(f"{path.relative_to(ROOT)}\0".encode())
-        found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
 
 
 if __name__ == "__main__":

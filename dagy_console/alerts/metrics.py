@@ -1,6 +1,6 @@
 """Figures of alerts for Prometheus: what fires, and whether those who watch and tell are late."""
 
-from django.db.models import Count, Min
+from django.db.models import Count
 
 from dagy_console.alerts import heartbeat, outbox
 from dagy_console.alerts.models import Alert, AlertStatus, Delivery, DeliveryStatus, Rule, Severity
@@ -19,7 +19,7 @@ def gauges() -> list[Gauge]:
         Gauge("dagy_alert_rules_failing", "Rules that can't be checked.", heartbeat.failing_rules),
         Gauge("dagy_alerts_firing", "Alerts that fire.", _firing, label="severity"),
         Gauge("dagy_notifications_waiting", "Messages that wait to be sent.", lambda: _WAITING.all().count()),
-        Gauge("dagy_notifications_lag_seconds", "Age of the oldest message that waits; 0: none does.", _lag),
+        Gauge("dagy_notifications_lag_seconds", "Age of the oldest message that waits; 0: none does.", outbox.lag),
         Gauge("dagy_notifications_dead", "Messages that were given up in the last day.", outbox.given_up),
         Gauge("dagy_channels_failing", "Channels whose last message was not taken.", outbox.failing_channels),
     ]
@@ -32,7 +32,3 @@ def _round_age() -> float | None:
 def _firing() -> dict[str, int]:
     rows = Alert.objects.filter(status=AlertStatus.FIRING).values_list("rule__severity")
     return dict.fromkeys(Severity.values, 0) | dict(rows.annotate(Count("pk")).order_by())
-
-
-def _lag() -> float:
-    return seconds_since(_WAITING.aggregate(Min("created_at"))["created_at__min"]) or 0

@@ -12,6 +12,7 @@ from dagy_console.alerts import recipients
 from dagy_console.alerts.messages import Message
 from dagy_console.alerts.models import Channel, Delivery, DeliveryStatus
 from dagy_console.core.health import Status
+from dagy_console.core.times import seconds_since
 from dagy_console.core.words import counted, duration
 
 LATE, KEPT = timedelta(minutes=5), timedelta(days=90)
@@ -60,14 +61,18 @@ def last_resort(org_id: str | None, *, besides: Channel | None = None) -> Channe
 
 def check() -> tuple[Status, str]:
     """For /health, at the time of asking: whoever stops sending stops what would be noted of it, too."""
-    waiting = Delivery.objects.filter(status=DeliveryStatus.WAITING)
-    oldest = waiting.aggregate(Min("created_at"))["created_at__min"]
-    age = timezone.now() - oldest if oldest else timedelta(0)
+    age = timedelta(seconds=lag())
     dead, failing = given_up(), failing_channels()
     if age < LATE and not dead and not failing:
         return Status.HEALTHY, "no message is late"
     late = f"the oldest message waits for {duration(age)}, " if age >= LATE else ""
     return Status.DEGRADED, f"{late}{dead} given up in the last day, {counted(failing, 'channel')} failing"
+
+
+def lag() -> float:
+    """Seconds that the oldest message has waited; 0 where none waits."""
+    waiting = Delivery.objects.filter(status=DeliveryStatus.WAITING)
+    return seconds_since(waiting.aggregate(Min("created_at"))["created_at__min"]) or 0
 
 
 def given_up() -> int:
