@@ -15,10 +15,12 @@ import pytest
 from capture_support import Bucket, raised, wait_until
 
 from dagy import capture
+from tests.timing import LONG
 
 ROOT = Path(__file__).parents[2]
 # Enough for two processes to end after their second trace.
-COUNT = 4
+COUNT = 8 if LONG else 4
+FORKS = 6 if LONG else 3
 
 
 def fail(number: int) -> None:
@@ -66,17 +68,17 @@ def test_a_fork_while_the_first_trace_is_sent_leaves_the_child_a_working_client(
         "import os, time\n"
         "from dagy import capture\n"
         "capture.capture_exception(ValueError('parent'))\n"
-        "for number in range(3):\n"
+        f"for number in range({FORKS}):\n"
         "    time.sleep(0.05)\n"
         "    if os.fork() == 0:\n"
         "        capture.capture_exception(ValueError(f'child {number}'))\n"
         "        os._exit(0 if capture.flush(20) and capture.stats().sent == 1 else 1)\n"
-        "codes = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(3)]\n"
-        "assert codes == [0] * 3, codes\n"
+        f"codes = [os.waitstatus_to_exitcode(os.wait()[1]) for _ in range({FORKS})]\n"
+        f"assert codes == [0] * {FORKS}, codes\n"
     )
     monkeypatch.setenv("DAGY_TRACES_BUCKET", bucket.name)
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120, cwd=ROOT)
-    assert len(bucket.keys()) == 4
+    assert len(bucket.keys()) == FORKS + 1
 
 
 def test_a_child_forked_while_capture_is_configured_does_not_hang() -> None:

@@ -15,11 +15,13 @@ import pytest
 from capture_support import Bucket, Proxy, raised, wait_until, waiting_in
 
 from dagy import capture
+from tests.timing import LONG
 
 ROOT = Path(__file__).parents[2]
 STORM = """
 import time
 from dagy import capture
+from tests.timing import LONG
 number = 0
 while True:
     capture.capture_exception(ValueError(str(number)), request_id=f"r{number:05d}")
@@ -48,7 +50,7 @@ def test_a_killed_process_loses_what_came_in_the_last_50_ms_at_most(
         [sys.executable, "-c", STORM], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
     )
     assert process.stdout is not None
-    lines = [process.stdout.readline().split() for _ in range(60)]
+    lines = [process.stdout.readline().split() for _ in range(150 if LONG else 60)]
     killed_at = time.time()
     process.send_signal(signal.SIGKILL)
     lines += [line.split() for line in process.communicate(timeout=20)[0].splitlines() if line.count(" ") == 1]
@@ -67,13 +69,14 @@ def test_a_slow_s3_loses_nothing_that_a_dead_one_would_not(
 ) -> None:
     proxy.delay = 0.2
     stored_in(endpoint_url=proxy.url, spool_dir=tmp_path, exit_timeout=0.1)
-    for number in range(500):
+    count = 2_000 if LONG else 500
+    for number in range(count):
         capture.capture_exception(raised(ValueError(f"number {number}")))
         time.sleep(0.001)
     wait_until(lambda: capture.stats().queued <= 4, 10)
     stats = capture.stats()
     assert (stats.dropped, stats.failed) == (0, 0)
-    assert stats.sent + stats.spooled == 500
+    assert stats.sent + stats.spooled == count
     # What is on its way arrives before the bucket goes.
     capture.shutdown()
     time.sleep(2)

@@ -105,7 +105,7 @@ def test_no_repeated_characters_make_scrubbing_slow(opening: str) -> None:
     scrubber = Scrubber()
     # Each repetition is tried behind every third opening, and all of them behind none.
     texts = worst(opening)[OPENINGS.index(opening) % 3 :: 3] if opening else worst(opening)
-    assert not too_slow(lambda text: scrubber.text(text, [0]), texts, SIZE // 32, 2)
+    assert not too_slow(lambda text: scrubber.text(text, [0]), texts, SIZE // (16 if LONG else 32), 3 if LONG else 2)
 
 
 @pytest.mark.parametrize("name", PATTERNS)
